@@ -1,0 +1,32 @@
+// Signals: an orderly request to stop, writes to closed sockets, and crashes.
+//
+// Process-wide by nature: call each function once, from main(), before other threads start.
+
+#pragma once
+
+#include "platform/thread.h"
+
+namespace strata {
+
+// SIGPIPE and SIGHUP are ignored: writers see kClosed, and a closed terminal does not stop a server.
+void ignore_broken_pipes_and_hangups();
+
+// The first SIGTERM or SIGINT sets stop_signal() and signals `wake` (null: only sets it); the second
+// one ends the process at once with status 1. `wake` lives until the process ends, or until the
+// next call.
+void install_stop_signals(WakeEvent* wake);
+// The number of the signal that asked to stop, or 0.
+int stop_signal();
+const char* signal_name(int signal);  // "SIGTERM"
+// For tests: no stop is requested, the default actions hold again.
+void reset_stop_signals();
+
+// On SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGABRT: writes what happened, the address, and a short
+// backtrace to the descriptor given to set_crash_log() (at first stderr), then lets the signal take
+// its default course, so that cores and exit statuses are as without the handler.
+void install_crash_handler();
+// Also appends to the log file at `path`; the handler opens it when it runs, because a log may be
+// rotated. Empty: stderr only. Paths beyond 4,095 bytes are ignored.
+void set_crash_log(const char* path);
+
+}  // namespace strata
