@@ -31,10 +31,8 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
 #include <span>
 
-#include "base/assert.h"
 #include "base/bytes.h"
 #include "data/blob.h"
 #include "data/value.h"
@@ -126,14 +124,11 @@ class Needle {
 
   bool equals(const Element& element) const {
     if (element.is_integer) return is_integer_ && element.integer == integer_;
-    return element.bytes.size() == text_.size() &&
-           std::memcmp(element.bytes.data(), text_.data(), text_.size()) == 0;
+    return element.bytes == text_;
   }
   Bytes text() const { return text_; }
 
  private:
-  friend Position find(Bytes node, Position from, const Needle& needle, uint32_t skip);
-
   Bytes text_;
   int64_t integer_ = 0;
   bool is_integer_ = false;
