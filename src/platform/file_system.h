@@ -43,6 +43,9 @@ class FileImplementation {
   virtual Result<uint64_t> size() = 0;
   // Asks for pages before they are read; only a hint.
   virtual void prefetch(uint64_t offset, uint64_t bytes) = 0;
+  // The operating system's descriptor, for a back end that writes and syncs by itself; -1 where
+  // there is none, as in the simulation.
+  virtual int handle() const { return -1; }
 };
 
 // An open file; closes itself. Movable, not copyable.
@@ -61,6 +64,7 @@ class File {
   Status truncate(uint64_t size) { return impl_->truncate(size); }
   Result<uint64_t> size() { return impl_->size(); }
   void prefetch(uint64_t offset, uint64_t bytes) { impl_->prefetch(offset, bytes); }
+  int handle() const { return impl_->handle(); }
 
  private:
   std::unique_ptr<FileImplementation> impl_;
@@ -89,9 +93,17 @@ class FileSystem {
 
 FileSystem& real_file_system();
 
+// The directory that holds `path`: "a/b" of "a/b/c", "/" of "/c", "." of "c".
+std::string parent_directory(std::string_view path);
+
 // Whole-file helpers over any FileSystem.
+// kTooLarge when the file has more than limit_bytes.
 Result<std::string> read_whole_file(FileSystem& fs, std::string_view path, uint64_t limit_bytes);
-// Writes beside `path`, syncs, renames over it and syncs the directory: old or new, never half.
+// Writes `path` + kTemporarySuffix, syncs it, renames it over `path` and syncs the directory: old or
+// new, never half. The temporary file is removed on failure; one left by a crash is overwritten by
+// the next call. One call at a time for one path. After an error from the last step the new contents
+// are in place, but may not be there after a power cut.
+inline constexpr std::string_view kTemporarySuffix = ".tmp";
 Status replace_file(FileSystem& fs, std::string_view path, Bytes contents);
 
 }  // namespace strata

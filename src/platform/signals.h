@@ -4,6 +4,9 @@
 
 #pragma once
 
+#include <cstddef>
+#include <string_view>
+
 #include "platform/thread.h"
 
 namespace strata {
@@ -22,11 +25,13 @@ const char* signal_name(int signal);  // "SIGTERM"
 void reset_stop_signals();
 
 // On SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGABRT: writes what happened, the address, and a short
-// backtrace to the descriptor given to set_crash_log() (at first stderr), then lets the signal take
-// its default course, so that cores and exit statuses are as without the handler.
+// backtrace to stderr and to the crash log, then lets the signal take its default course, so that
+// cores and exit statuses are as without the handler. Runs on a stack of its own in the calling
+// thread; a stack overflow in another thread ends the process without a report.
 void install_crash_handler();
-// Also appends to the log file at `path`; the handler opens it when it runs, because a log may be
-// rotated. Empty: stderr only. Paths beyond 4,095 bytes are ignored.
-void set_crash_log(const char* path);
+// Also appends to the log file at `path`, which the handler opens when it runs, because a log may be
+// rotated. Empty: stderr only. Longer than kCrashLogPathBytesMax: ignored.
+inline constexpr size_t kCrashLogPathBytesMax = 4095;
+void set_crash_log(std::string_view path);
 
 }  // namespace strata
