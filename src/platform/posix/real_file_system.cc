@@ -49,6 +49,7 @@ class RealFile final : public FileImplementation {
       auto at = static_cast<off_t>(offset);
       ssize_t put = retry_interrupted([&] { return ::pwrite(fd_, bytes.data(), part, at); });
       if (put < 0) return fail_errno("write");
+      if (put == 0) return fail(Errc::kIo, "write makes no progress", offset);
       bytes.remove_prefix(static_cast<size_t>(put));
       offset += static_cast<uint64_t>(put);
     }
@@ -63,6 +64,7 @@ class RealFile final : public FileImplementation {
       ssize_t put = retry_interrupted([&] { return ::pwritev2(fd_, &part, 1, 0, RWF_APPEND); });
       if (put < 0 && errno == EOPNOTSUPP) return append_at_size(bytes);
       if (put < 0) return fail_errno("append");
+      if (put == 0) return fail(Errc::kIo, "append makes no progress");
       bytes.remove_prefix(static_cast<size_t>(put));
     }
     return {};
