@@ -3,26 +3,26 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/endian.h"
+
 namespace strata::intset {
 namespace {
 
-uint64_t load(const char* at, uint32_t width) {
-  uint64_t value = 0;
-  for (uint32_t i = 0; i < width; i++) value |= uint64_t{static_cast<uint8_t>(at[i])} << (8 * i);
-  return value;
-}
-
-void store(char* at, uint64_t value, uint32_t width) {
-  for (uint32_t i = 0; i < width; i++) at[i] = static_cast<char>(value >> (8 * i));
-}
-
-uint32_t width_of(Bytes set) { return static_cast<uint32_t>(load(set.data(), 4)); }
+uint32_t width_of(Bytes set) { return load_le32(set.data()); }
 
 int64_t element(Bytes set, uint32_t width, uint32_t index) {
-  uint32_t unused_bits = 64 - 8 * width;
-  return static_cast<int64_t>(load(set.data() + kHeaderBytes + size_t{index} * width, width)
-                              << unused_bits) >>
-         unused_bits;
+  const char* at = set.data() + kHeaderBytes + size_t{index} * width;
+  if (width == 2) return static_cast<int16_t>(load_le16(at));
+  if (width == 4) return static_cast<int32_t>(load_le32(at));
+  return static_cast<int64_t>(load_le64(at));
+}
+
+void store_element(Blob* set, uint32_t width, uint32_t index, int64_t value) {
+  char* at = set->bytes + kHeaderBytes + size_t{index} * width;
+  uint64_t bits = static_cast<uint64_t>(value);
+  if (width == 2) store_le16(at, static_cast<uint16_t>(bits));
+  if (width == 4) store_le32(at, static_cast<uint32_t>(bits));
+  if (width == 8) store_le64(at, bits);
 }
 
 uint32_t width_for(int64_t value) {
@@ -47,16 +47,15 @@ uint32_t lower_bound(Bytes set, int64_t value) {
 }
 
 void finish(Blob* set, uint32_t width, uint32_t elements) {
-  store(set->bytes, width, 4);
-  store(set->bytes + 4, elements, 4);
+  store_le32(set->bytes, width);
+  store_le32(set->bytes + 4, elements);
   set->size = kHeaderBytes + width * elements;
 }
 
 // Rewrites the elements from the narrow width to the wide one, in place, last first.
 void widen(Blob* set, uint32_t narrow, uint32_t wide, uint32_t elements) {
   for (uint32_t i = elements; i-- > 0;) {
-    int64_t value = element({set->bytes, set->capacity()}, narrow, i);
-    store(set->bytes + kHeaderBytes + size_t{i} * wide, static_cast<uint64_t>(value), wide);
+    store_element(set, wide, i, element(set->view(), narrow, i));
   }
 }
 
@@ -74,7 +73,7 @@ bool validate(Bytes set) {
   return true;
 }
 
-uint32_t count(Bytes set) { return static_cast<uint32_t>(load(set.data() + 4, 4)); }
+uint32_t count(Bytes set) { return load_le32(set.data() + 4); }
 
 int64_t at(Bytes set, uint32_t index) { return element(set, width_of(set), index); }
 
@@ -107,7 +106,7 @@ Change add(Heap& heap, Blob*& set, int64_t value) {
   if (width != old_width) widen(set, old_width, width, elements);
   char* place = set->bytes + kHeaderBytes + size_t{index} * width;
   std::memmove(place + width, place, size_t{elements - index} * width);
-  store(place, static_cast<uint64_t>(value), width);
+  store_element(set, width, index, value);
   finish(set, width, elements + 1);
   return Change::kDone;
 }

@@ -4,27 +4,11 @@
 #include <cstring>
 
 #include "base/assert.h"
+#include "base/endian.h"
+#include "text/numbers.h"
 
 namespace strata::packed {
 namespace {
-
-// ---- Little-endian integers of any width ---------------------------------------------------------------
-
-uint64_t load(const char* at, uint32_t width) {
-  uint64_t value = 0;
-  for (uint32_t i = 0; i < width; i++) value |= uint64_t{static_cast<uint8_t>(at[i])} << (8 * i);
-  return value;
-}
-
-int64_t load_signed(const char* at, uint32_t width) {
-  uint32_t unused_bits = 64 - 8 * width;
-  return static_cast<int64_t>(load(at, width) << unused_bits) >> unused_bits;
-}
-
-char* store(char* at, uint64_t value, uint32_t width) {
-  for (uint32_t i = 0; i < width; i++) at[i] = static_cast<char>(value >> (8 * i));
-  return at + width;
-}
 
 // ---- The backward length -------------------------------------------------------------------------------
 // Seven bits per byte, most significant first; every byte but the first has its top bit set, so that it can
@@ -67,21 +51,27 @@ uint32_t integer_bytes(int64_t value) {
   return in_bits(value, 32) ? 5 : 9;
 }
 
+char* store_tagged(char* at, uint8_t tag, uint64_t value, uint32_t width) {
+  *at++ = static_cast<char>(tag);
+  for (uint32_t i = 0; i < width; i++) *at++ = static_cast<char>(value >> (8 * i));
+  return at;
+}
+
 char* store_integer(char* at, int64_t value) {
+  uint64_t bits = static_cast<uint64_t>(value);
   switch (integer_bytes(value)) {
     case 1:
-      return store(at, static_cast<uint64_t>(value), 1);
+      return store_tagged(at, static_cast<uint8_t>(bits), 0, 0);
     case 2:
-      at[0] = static_cast<char>(0xC0 | (value >> 8 & 0x1F));
-      return store(at + 1, static_cast<uint64_t>(value), 1);
+      return store_tagged(at, static_cast<uint8_t>(0xC0 | (bits >> 8 & 0x1F)), bits, 1);
     case 3:
-      return store(store(at, kInt16, 1), static_cast<uint64_t>(value), 2);
+      return store_tagged(at, kInt16, bits, 2);
     case 4:
-      return store(store(at, kInt24, 1), static_cast<uint64_t>(value), 3);
+      return store_tagged(at, kInt24, bits, 3);
     case 5:
-      return store(store(at, kInt32, 1), static_cast<uint64_t>(value), 4);
+      return store_tagged(at, kInt32, bits, 4);
     default:
-      return store(store(at, kInt64, 1), static_cast<uint64_t>(value), 8);
+      return store_tagged(at, kInt64, bits, 8);
   }
 }
 
@@ -90,11 +80,11 @@ uint64_t string_bytes(size_t size) { return size + (size < 64 ? 1 : size < 4096 
 char* store_string(char* at, Bytes text) {
   size_t size = text.size();
   if (size < 64) {
-    at = store(at, 0x80 | size, 1);
+    at = store_tagged(at, static_cast<uint8_t>(0x80 | size), 0, 0);
   } else if (size < 4096) {
-    at = store(store(at, 0xE0 | size >> 8, 1), size, 1);
+    at = store_tagged(at, static_cast<uint8_t>(0xE0 | size >> 8), size, 1);
   } else {
-    at = store(store(at, kString32, 1), size, 4);
+    at = store_tagged(at, kString32, size, 4);
   }
   if (size > 0) std::memcpy(at, text.data(), size);
   return at + size;
@@ -102,9 +92,9 @@ char* store_string(char* at, Bytes text) {
 
 // As it is stored: text that is an integer becomes one.
 Element stored_form(const Element& element) {
-  int64_t value;
-  if (!element.is_integer && parse_integer(element.bytes, &value)) return Element::of(value);
-  return element;
+  if (element.is_integer) return element;
+  std::optional<int64_t> integer = parse_i64(element.bytes);
+  return integer ? Element::of(*integer) : element;
 }
 
 uint64_t stored_bytes(const Element& stored) {
@@ -126,7 +116,7 @@ char* store_element(char* at, const Element& element) {
 
 // ---- The header ----------------------------------------------------------------------------------------
 
-uint32_t count_field(Bytes node) { return static_cast<uint32_t>(load(node.data() + 4, 2)); }
+uint32_t count_field(Bytes node) { return load_le16(node.data() + 4); }
 
 uint32_t walk_count(Bytes node) {
   uint32_t counted = 0;
@@ -137,9 +127,28 @@ uint32_t walk_count(Bytes node) {
 // Makes size, header and terminator agree.
 void finish(Blob* node, uint64_t size, uint64_t elements) {
   node->size = static_cast<uint32_t>(size);
-  store(node->bytes, size, 4);
-  store(node->bytes + 4, std::min<uint64_t>(elements, kCountUnknown), 2);
+  store_le32(node->bytes, node->size);
+  store_le16(node->bytes + 4, static_cast<uint16_t>(std::min<uint64_t>(elements, kCountUnknown)));
   node->bytes[size - 1] = static_cast<char>(kTerminator);
+}
+
+// The same after a change of a node whose field said `old_field`.
+void finish_changed(Blob* node, uint64_t size, uint32_t old_field, uint64_t erased, uint64_t inserted) {
+  if (old_field != kCountUnknown) {
+    finish(node, size, old_field - erased + inserted);
+    return;
+  }
+  finish(node, size, kCountUnknown);
+  // An element takes two bytes or more, so a node this small can be counted in the field again.
+  if (size < 2 * kCountUnknown) finish(node, size, walk_count(node->view()));
+}
+
+// Gives back what erasing left over, where it is much. Failing to is harmless.
+void shrink(Heap& heap, Blob*& node) {
+  constexpr size_t kShrinkFromBytes = 128;  // below this the spare bytes are not worth the copy
+  size_t capacity = node->capacity();
+  if (capacity < kShrinkFromBytes || node->size >= capacity / 2) return;
+  if (Blob* smaller = Blob::shrink(heap, node)) node = smaller;
 }
 
 // ---- Hostile bytes -------------------------------------------------------------------------------------
@@ -160,7 +169,7 @@ uint64_t checked_length(Bytes rest) {
     length = 2 + ((tag & 0xFu) << 8 | static_cast<uint8_t>(rest[1]));
   } else if (tag == kString32) {
     if (rest.size() < 5) return 0;
-    length = 5 + load(rest.data() + 1, 4);
+    length = 5 + uint64_t{load_le32(rest.data() + 1)};
   } else if (tag <= kInt32) {
     length = 2u + (tag - kString32);
   } else if (tag == kInt64) {
@@ -173,7 +182,7 @@ uint64_t checked_length(Bytes rest) {
 
 bool validate(Bytes node) {
   if (node.size() < kEmptyBytes || node.size() > kMaxNodeBytes) return false;
-  if (load(node.data(), 4) != node.size()) return false;
+  if (load_le32(node.data()) != node.size()) return false;
   if (static_cast<uint8_t>(node.back()) != kTerminator) return false;
   uint32_t elements = 0;
   Bytes rest = node.substr(kHeaderBytes, node.size() - kEmptyBytes);
@@ -202,18 +211,18 @@ Decoded decode_wide(const char* at) {
   }
   switch (tag) {
     case kString32: {
-      uint32_t length = static_cast<uint32_t>(load(at + 1, 4));
+      uint32_t length = load_le32(at + 1);
       return {Element::of(Bytes(at + 5, length)), length + 5 + backward_bytes(uint64_t{length} + 5)};
     }
     case kInt16:
-      return {Element::of(load_signed(at + 1, 2)), 4};
+      return {Element::of(int64_t{static_cast<int16_t>(load_le16(at + 1))}), 4};
     case kInt24:
-      return {Element::of(load_signed(at + 1, 3)), 5};
+      return {Element::of(int64_t{static_cast<int8_t>(at[3])} * 65536 + load_le16(at + 1)), 5};
     case kInt32:
-      return {Element::of(load_signed(at + 1, 4)), 6};
+      return {Element::of(int64_t{static_cast<int32_t>(load_le32(at + 1))}), 6};
     default:
       STRATA_ASSERT(tag == kInt64, "a packed node was read that had not been validated");
-      return {Element::of(load_signed(at + 1, 8)), 10};
+      return {Element::of(static_cast<int64_t>(load_le64(at + 1))), 10};
   }
 }
 
@@ -242,15 +251,12 @@ Position seek(Bytes node, int64_t index) {
   return at;
 }
 
-Needle::Needle(Bytes text) : text_(text), is_integer_(parse_integer(text, &integer_)) {}
+Needle::Needle(Bytes text) : Needle(Element::of(text)) {}
 
 Needle::Needle(const Element& element) : text_(element_text(element, scratch_)) {
-  if (element.is_integer) {
-    integer_ = element.integer;
-    is_integer_ = true;
-  } else {
-    is_integer_ = parse_integer(text_, &integer_);
-  }
+  Element stored = stored_form(element);
+  is_integer_ = stored.is_integer;
+  integer_ = stored.integer;
 }
 
 Position find(Bytes node, Position from, const Needle& needle, uint32_t skip) {
@@ -270,21 +276,10 @@ Position find(Bytes node, Position from, const Needle& needle, uint32_t skip) {
   return end(node);
 }
 
-bool parse_integer(Bytes text, int64_t* value) {
-  constexpr size_t kMaxDigits = 19;
-  bool negative = !text.empty() && text[0] == '-';
-  Bytes digits = text.substr(negative ? 1 : 0);
-  if (digits.empty() || digits.size() > kMaxDigits) return false;
-  if (digits[0] == '0' && (negative || digits.size() > 1)) return false;
-  uint64_t magnitude = 0;  // 19 digits stay below 2^64
-  for (char digit : digits) {
-    if (digit < '0' || digit > '9') return false;
-    magnitude = magnitude * 10 + static_cast<uint64_t>(digit - '0');
-  }
-  uint64_t limit = uint64_t{INT64_MAX} + (negative ? 1 : 0);
-  if (magnitude > limit) return false;
-  *value = static_cast<int64_t>(negative ? 0 - magnitude : magnitude);
-  return true;
+uint32_t count_matches(Bytes node, const Needle& needle) {
+  uint32_t matches = 0;
+  for (Cursor cursor(node); !cursor.done(); cursor.next()) matches += needle.equals(cursor.element());
+  return matches;
 }
 
 uint32_t encoded_bytes(const Element& element) {
@@ -323,29 +318,40 @@ bool splice(Heap& heap, Blob*& node, Position first, Position last, uint32_t era
   if (first + added != last) std::memmove(node->bytes + first + added, node->bytes + last, old_size - last);
   char* at = node->bytes + first;
   for (const Element& element : inserted) at = store_element(at, element);
-  if (old_count != kCountUnknown) {
-    finish(node, size, uint64_t{old_count} - erased_count + inserted.size());
-    return true;
-  }
-  finish(node, size, kCountUnknown);
-  // An element takes two bytes or more, so a node this small can be counted again in the field.
-  if (size < 2 * kCountUnknown) finish(node, size, walk_count(node->view()));
+  finish_changed(node, size, old_count, erased_count, inserted.size());
   return true;
 }
 
 bool erase(Heap& heap, Blob*& node, Position at, uint32_t elements) {
-  // Below this a block's spare bytes are not worth the copy.
-  constexpr size_t kShrinkFromBytes = 128;
   Bytes view = node->view();
   Position last = at;
   uint32_t erased = 0;
   for (; erased < elements && last != end(view); erased++) last = next(view, last);
   if (erased == 0) return true;
   if (!splice(heap, node, at, last, erased, {})) return false;
-  size_t capacity = node->capacity();
-  if (capacity >= kShrinkFromBytes && node->size < capacity / 2) {
-    if (Blob* smaller = Blob::shrink(heap, node)) node = smaller;
+  shrink(heap, node);
+  return true;
+}
+
+bool erase_matches(Heap& heap, Blob*& node, const Needle& needle, uint32_t kept, uint32_t erased) {
+  if (erased == 0) return true;
+  Blob* written = Blob::writable(heap, node, node->size);
+  if (written == nullptr) return false;
+  node = written;
+  // One pass: what stays moves down over what went.
+  char* to = node->bytes + kHeaderBytes;
+  uint32_t matches = 0;
+  for (Cursor cursor(node->view()); !cursor.done();) {
+    const char* from = node->bytes + cursor.position();
+    bool goes = needle.equals(cursor.element()) && matches++ >= kept && matches - kept <= erased;
+    cursor.next();
+    size_t bytes = static_cast<size_t>(node->bytes + cursor.position() - from);
+    if (goes) continue;
+    if (to != from) std::memmove(to, from, bytes);
+    to += bytes;
   }
+  finish_changed(node, static_cast<uint64_t>(to + 1 - node->bytes), count_field(node->view()), erased, 0);
+  shrink(heap, node);
   return true;
 }
 

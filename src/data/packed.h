@@ -139,9 +139,6 @@ class Needle {
 // none does. A hash's fields are searched from begin() with skip 1.
 Position find(Bytes node, Position from, const Needle& needle, uint32_t skip);
 
-// True when the text is exactly what printing an int64 gives: no sign but '-', no leading zeros, no spaces.
-bool parse_integer(Bytes text, int64_t* value);
-
 // Bytes that the element takes in a node; the node's own are kEmptyBytes more.
 uint32_t encoded_bytes(const Element& element);
 // The node, grown by so many bytes of elements, is still one that changes accept.
@@ -181,6 +178,10 @@ inline bool fits(Bytes node, size_t added_bytes) { return node.size() + added_by
 }
 // Erases up to `elements` of them; the one behind is then at `at`. Never fails when the node is not pinned.
 [[nodiscard]] bool erase(Heap& heap, Blob*& node, Position at, uint32_t elements = 1);
+// Of the elements that equal, lets the first `kept` be and erases the following `erased`, which must be
+// there.
+[[nodiscard]] bool erase_matches(Heap& heap, Blob*& node, const Needle& needle, uint32_t kept,
+                                 uint32_t erased);
 // Appends all elements of another node.
 [[nodiscard]] bool append_node(Heap& heap, Blob*& node, Bytes other);
 

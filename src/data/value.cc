@@ -1,13 +1,14 @@
 #include "data/value.h"
 
-#include <charconv>
+#include "text/numbers.h"
 
 namespace strata {
 
+static_assert(kIntegerTextBytes >= kI64TextBytes);
+
 Bytes element_text(const Element& element, char (&scratch)[kIntegerTextBytes]) {
   if (!element.is_integer) return element.bytes;
-  auto printed = std::to_chars(scratch, scratch + kIntegerTextBytes, element.integer);
-  return {scratch, static_cast<size_t>(printed.ptr - scratch)};
+  return {scratch, print_i64(element.integer, scratch)};
 }
 
 }  // namespace strata
