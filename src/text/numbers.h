@@ -26,11 +26,14 @@ std::optional<int64_t> parse_i64(Bytes text);
 std::optional<uint64_t> parse_u64(Bytes text);
 
 // As ZADD, INCRBYFLOAT and the like accept: decimal or hexadecimal, with exponent, inf and infinity in any
-// case and with a sign. Not: the empty string, spaces, trailing bytes, NaN, what overflows or underflows.
+// case and with a sign. Not: the empty string, spaces, trailing bytes, NaN, what overflows or underflows to
+// 0. A long double's text is also refused above kLongDoubleTextBytes - 2 bytes, as INCRBYFLOAT does.
 std::optional<double> parse_double(Bytes text);
 std::optional<long double> parse_long_double(Bytes text);
 
 // Memory sizes of redis.conf: digits and one of b, k, kb, m, mb, g, gb in any case; k is 1000 and kb is 1024.
+// As in Redis, no digits mean 0 and digits beyond 64 bits mean the largest number; where the unit then
+// overflows, Redis wraps around and this refuses.
 std::optional<uint64_t> parse_memory(Bytes text);
 
 size_t print_u64(uint64_t value, char* out);  // kI64TextBytes
