@@ -1,0 +1,149 @@
+// The parts of Heap that take segments from the operating system and give memory back.
+
+#include <utility>
+
+#include "base/assert.h"
+#include "memory/heap.h"
+#include "platform/memory_map.h"
+
+namespace strata {
+
+namespace {
+
+// Segments looked at for a run of free slices before a new one is mapped. What is passed over costs only
+// address space: its memory is still there for shorter runs, and for collect().
+constexpr size_t kSegmentsSearched = 32;
+// What one collect() gives back at most, some 100 µs of work.
+constexpr size_t kSegmentsPerCollect = 64;
+constexpr size_t kSlicesPerCollect = 128;
+constexpr size_t kRemoteBlocksPerCollect = 4096;
+
+size_t committed_bytes(Segment* segment) {
+  size_t units = 0;
+  for (size_t i = 1; i < kSlices; ++i) units += segment->page(i)->committed;
+  return (1 + units) * kCommitBytes;
+}
+
+}  // namespace
+
+Heap::~Heap() {
+  for (LinkedList<Segment>* list : {&available_, &full_, &huge_}) {
+    while (Segment* segment = list->head) {
+      list->remove(segment);
+      unmap_segment(segment);
+    }
+  }
+  if (spare_ != nullptr) unmap_segment(spare_);
+}
+
+Segment* Heap::segment_with_run(size_t slices) {
+  Segment* segment = available_.head;
+  for (size_t i = 0; i < kSegmentsSearched && segment != nullptr; ++i, segment = segment->next) {
+    if (find_run(segment->free_slices, slices) != kSlices) return segment;
+  }
+  if (spare_ != nullptr) {
+    segment = std::exchange(spare_, nullptr);
+  } else {
+    if (!fits(kCommitBytes)) return nullptr;
+    segment = map_segment(this, kSegmentBytes);
+    if (segment == nullptr) return nullptr;
+    add(resident_, kCommitBytes);
+  }
+  available_.push_front(segment);
+  return segment;
+}
+
+// Takes a page without blocks out of its class and gives its slices back to the segment.
+void Heap::retire(Page* page) {
+  STRATA_DASSERT(page->used == 0);
+  if (page->listed) pages_[page->size_class].remove(page);
+  page->listed = false;
+  page->heap = nullptr;
+  page->block_bytes = 0;
+  page->free = nullptr;
+
+  Segment* segment = segment_of(page);
+  if (segment->free_slices == 0) {
+    full_.remove(segment);
+  } else {
+    available_.remove(segment);
+  }
+  size_t first = static_cast<size_t>(page - segment->page(0));
+  for (size_t i = 0; i < page->slices; ++i) {
+    page[i].back = 0;
+    if (page[i].committed == 0) continue;
+    segment->dirty_slices |= uint64_t{1} << (first + i);
+    ++dirty_slices_;
+  }
+  segment->free_slices |= slice_bits(first, page->slices);
+  if (segment->free_slices == kAllSlices) return segment_emptied(segment);
+  // At the front, where the next page finds its memory before it takes fresh one.
+  available_.push_front(segment);
+}
+
+void Heap::segment_emptied(Segment* segment) {
+  if (spare_ != nullptr) return release_segment(segment);
+  spare_ = segment;
+}
+
+void Heap::release_segment(Segment* segment) {
+  dirty_slices_ -= static_cast<size_t>(std::popcount(segment->dirty_slices));
+  add(resident_, -committed_bytes(segment));
+  unmap_segment(segment);
+}
+
+void Heap::retire_empty_pages() {
+  for (LinkedList<Page>& pages : pages_) {
+    if (pages.head != nullptr && pages.head->used == 0) retire(pages.head);
+  }
+}
+
+// Gives the memory of a segment's free slices back, a run at a time; returns how many slices had some.
+size_t Heap::decommit_free_slices(Segment* segment) {
+  size_t count = static_cast<size_t>(std::popcount(segment->dirty_slices));
+  while (segment->dirty_slices != 0) {
+    size_t first = static_cast<size_t>(std::countr_zero(segment->dirty_slices));
+    size_t length = static_cast<size_t>(std::countr_one(segment->dirty_slices >> first));
+    size_t units = 0;
+    for (size_t i = first; i < first + length; ++i) {
+      units += std::exchange(segment->page(i)->committed, uint8_t{0});
+    }
+    decommit_memory(segment->slice(first), length * kSliceBytes);
+    add(resident_, -(units * kCommitBytes));
+    segment->dirty_slices &= ~slice_bits(first, length);
+  }
+  dirty_slices_ -= count;
+  return count;
+}
+
+// Goes round the segments that have free slices; true when none of those has memory left.
+bool Heap::decommit_some(size_t segments_max, size_t slices_max) {
+  for (size_t slices = 0, i = 0; dirty_slices_ > 0 && i < segments_max && slices < slices_max; ++i) {
+    Segment* segment = available_.head;
+    STRATA_ASSERT(segment != nullptr, "every dirty slice is in a segment with free slices");
+    slices += decommit_free_slices(segment);
+    available_.remove(segment);
+    available_.push_back(segment);
+  }
+  return dirty_slices_ == 0;
+}
+
+bool Heap::collect() {
+  bool all_taken = take_in_remote(kRemoteBlocksPerCollect);
+  retire_empty_pages();
+  if (spare_ != nullptr) release_segment(std::exchange(spare_, nullptr));
+  return decommit_some(kSegmentsPerCollect, kSlicesPerCollect) && all_taken;
+}
+
+// Before an allocation fails, everything that can be given back is. True when that made any difference.
+bool Heap::reclaim() {
+  size_t used = used_.load(std::memory_order_relaxed);
+  size_t resident = resident_.load(std::memory_order_relaxed);
+  take_in_remote(SIZE_MAX);
+  retire_empty_pages();
+  if (spare_ != nullptr) release_segment(std::exchange(spare_, nullptr));
+  decommit_some(SIZE_MAX, SIZE_MAX);
+  return used != used_.load(std::memory_order_relaxed) || resident != resident_.load(std::memory_order_relaxed);
+}
+
+}  // namespace strata
