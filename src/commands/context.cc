@@ -1,0 +1,138 @@
+#include "commands/context.h"
+
+#include "text/ascii.h"
+#include "text/numbers.h"
+
+namespace strata {
+namespace {
+
+void count_one(std::atomic<uint64_t>& counter) {
+  counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+void append_bulk(std::string& out, char type, size_t n) {
+  char digits[kI64TextBytes];
+  out.push_back(type);
+  out.append(digits, print_u64(n, digits));
+  out.append("\r\n");
+}
+
+void append_resp(std::string& out, std::span<const Bytes> args) {
+  append_bulk(out, '*', args.size());
+  for (Bytes arg : args) {
+    append_bulk(out, '$', arg.size());
+    out.append(arg);
+    out.append("\r\n");
+  }
+}
+
+}  // namespace
+
+Entry* Context::find_in(const Key& key, uint16_t db) {
+  return shard(key).find_live(db, key, now_ms_, environment_.sink);
+}
+
+Entry* Context::find(const Key& key) {
+  Entry* entry = find_in(key, db_);
+  count_one(entry ? environment_.counters.hits : environment_.counters.misses);
+  if (entry && touches_access_) {
+    uint32_t clock = access_clock(now_ms_);
+    if (entry->access_clock != clock) entry->access_clock = clock;
+  }
+  return entry;
+}
+
+bool Context::find(const Key& key, Type type, Entry*& entry) {
+  entry = find(key);
+  if (!entry || entry->type() == type) return true;
+  wrong_type();
+  return false;
+}
+
+bool Context::find_for_write(const Key& key, Type type, Entry*& entry) {
+  entry = find_for_write(key);
+  if (!entry || entry->type() == type) return true;
+  wrong_type();
+  return false;
+}
+
+void Context::changed_in(const Key& key, uint16_t db, uint64_t count) {
+  changes_ += count;
+  shard(key).watches().touch(db, key.name);
+}
+
+void Context::erase(const Key& key) {
+  database(key).erase(key);
+  shard(key).ask_for_cleaning();
+  changes_ += 1;
+  shard(key).watches().touch(db_, key.name);
+}
+
+void Context::effect(std::span<const Bytes> args) {
+  append_resp(effects_, args);
+  ++effects_count_;
+}
+
+uint64_t Context::propagate(EffectSink& sink, Bytes canonical_raw) {
+  if (changes_ == 0 && effects_count_ == 0) return 0;
+  if (effects_count_ == kNoEffect) return 0;
+  if (effects_count_ == 0) {
+    return canonical_raw.empty() ? sink.append_command(db_, args_) : sink.append(db_, canonical_raw);
+  }
+  if (effects_count_ > 1) {
+    effects_.insert(0, "*1\r\n$5\r\nMULTI\r\n");
+    effects_.append("*1\r\n$4\r\nEXEC\r\n");
+  }
+  return sink.append(db_, effects_);
+}
+
+bool Context::check(const Error& error) {
+  switch (error.code) {
+    case Errc::kOutOfMemory: reply_->error("OOM command not allowed when used memory > 'maxmemory'."); break;
+    case Errc::kWrongType: wrong_type(); break;
+    default: reply_->error("ERR ", error.what); break;
+  }
+  return false;
+}
+
+void Context::reply_element(const Element& element) {
+  if (element.is_integer) return reply_->bulk_integer(element.integer);
+  if (!element.blob || element.bytes.size() < kPinThresholdBytes) return reply_->bulk(element.bytes);
+  element.blob->pin();
+  reply_->bulk_reference(element.bytes, element.blob, [](void* blob) { Blob::unpin(static_cast<Blob*>(blob)); });
+}
+
+void Context::wrong_type() {
+  reply_->error("WRONGTYPE Operation against a key holding the wrong kind of value");
+}
+
+void Context::syntax_error() { reply_->error("ERR syntax error"); }
+
+bool Context::parse_integer(size_t i, int64_t& value, Bytes error) {
+  if (auto parsed = parse_i64(args_[i])) {
+    value = *parsed;
+    return true;
+  }
+  reply_->error(error.empty() ? Bytes("ERR value is not an integer or out of range") : error);
+  return false;
+}
+
+bool Context::parse_integer_in(size_t i, int64_t least, int64_t most, int64_t& value, Bytes error) {
+  if (!parse_integer(i, value, error)) return false;
+  if (value >= least && value <= most) return true;
+  reply_->error(error.empty() ? Bytes("ERR value is out of range") : error);
+  return false;
+}
+
+bool Context::parse_double_arg(size_t i, double& value, Bytes error) {
+  if (auto parsed = parse_double(args_[i])) {
+    value = *parsed;
+    return true;
+  }
+  reply_->error(error.empty() ? Bytes("ERR value is not a valid float") : error);
+  return false;
+}
+
+bool Context::is_word(size_t i, Bytes upper_case) const { return iequals(args_[i], upper_case); }
+
+}  // namespace strata

@@ -1,0 +1,172 @@
+// What a handler sees: arguments, keys, the shards that are held, and where the reply goes.
+//
+// A handler does three things in order: parse the arguments, operate on the values, reply. It runs inside the
+// shards of its keys, on whatever thread; it never blocks and keeps nothing after it returns.
+//
+//   void getset(Context& context) {
+//     Key key = context.key(1);
+//     Entry* entry;
+//     if (!context.find_for_write(key, Type::kString, entry)) return;   // WRONGTYPE was replied
+//     entry ? context.reply_element(entry->string()) : context.reply().null();
+//     if (!context.check(context.database(key).set_string(…))) return;  // OOM was replied
+//     context.changed(key);
+//   }
+//
+// Propagation: a handler that changed data calls changed() for every key it changed; the command is then logged as it came. If
+// that would not do the same when it runs again (random choice, relative time, floating point), the handler states its
+// effects instead with effect(): those are logged, in order, and nothing else; several as one transaction.
+
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <span>
+#include <string>
+
+#include "base/bytes.h"
+#include "base/random.h"
+#include "base/result.h"
+#include "commands/command.h"
+#include "data/context.h"
+#include "data/hash.h"
+#include "data/list.h"
+#include "data/set.h"
+#include "data/zset.h"
+#include "keyspace/keyspace.h"
+#include "protocol/reply.h"
+
+namespace strata {
+
+class Session;
+
+// Options that change what commands on data do. One for the process; changed by CONFIG SET while all shards are held.
+struct DataOptions {
+  list::Limits list;
+  HashLimits hash;
+  SetLimits set;
+  ZsetLimits zset;
+  int64_t max_bulk_bytes = 512LL * 1024 * 1024;  // proto-max-bulk-len: also the longest string
+};
+
+// Counters of one thread, read by INFO from others.
+struct KeyspaceCounters {
+  std::atomic<uint64_t> hits{0};
+  std::atomic<uint64_t> misses{0};
+  std::atomic<uint64_t> changes{0};  // rdb_changes_since_last_save is their sum less that at the last save
+};
+
+class Context {
+ public:
+  // What stays the same for many commands of a thread.
+  struct Environment {
+    Keyspace& keyspace;
+    const DataOptions& options;
+    KeyspaceCounters& counters;
+    EffectSink* sink;  // null: nothing is logged (no AOF, or loading)
+  };
+
+  Context(const Environment& environment, Reply& reply, Session* session)
+      : environment_(environment), reply_(&reply), session_(session) {}
+
+  // Before each command. `first_key` is the key of args[first_key_index] when it has been hashed already.
+  void begin(const Command& command, std::span<const Bytes> args, uint16_t db, int64_t now_ms, const Key& first_key) {
+    command_ = &command;
+    args_ = args;
+    db_ = db;
+    now_ms_ = now_ms;
+    first_key_ = first_key;
+    changes_ = 0;
+    effects_count_ = 0;
+    effects_.clear();
+    touches_access_ = true;
+  }
+
+  const Command& command() const { return *command_; }
+  std::span<const Bytes> args() const { return args_; }
+  Bytes arg(size_t i) const { return args_[i]; }
+  size_t argc() const { return args_.size(); }
+  Reply& reply() { return *reply_; }
+  Session* session() { return session_; }  // null while replaying the log
+  uint16_t db() const { return db_; }
+  int64_t now_ms() const { return now_ms_; }  // wall clock; the same during a whole transaction
+  const DataOptions& options() const { return environment_.options; }
+  Keyspace& keyspace() { return environment_.keyspace; }
+
+  // Keys. args[i] must be a key by the command's key specification, so that its shard is held.
+  Key key(size_t i) const {
+    return args_[i].data() == first_key_.name.data() ? first_key_ : environment_.keyspace.key(args_[i]);
+  }
+  Shard& shard(const Key& key) {
+    Shard& owner = environment_.keyspace.shard(key.shard);
+    owner.set_now(now_ms_);
+    return owner;
+  }
+  Database& database(const Key& key) { return shard(key).database(db_); }
+  Database& database(const Key& key, uint16_t db) { return shard(key).database(db); }
+  DataContext data(const Key& key) { return shard(key).data(); }
+  Random& random(const Key& key) { return shard(key).random(); }
+
+  // Live entries; null when there is none. The reading ones count a hit or a miss and mark the access.
+  Entry* find(const Key& key);
+  Entry* find_for_write(const Key& key) { return find_in(key, db_); }
+  Entry* find_in(const Key& key, uint16_t db);  // for COPY and MOVE; no hit, no miss, no access
+  // The same with a type. False: it is another type and WRONGTYPE was replied.
+  bool find(const Key& key, Type type, Entry*& entry);
+  bool find_for_write(const Key& key, Type type, Entry*& entry);
+  void set_touches_access(bool touches) { touches_access_ = touches; }  // OBJECT, TYPE, TTL… do not
+
+  // After changing the key: counts, marks watchers, and has the command logged.
+  void changed(const Key& key, uint64_t count = 1) { changed_in(key, db_, count); }
+  void changed_in(const Key& key, uint16_t db, uint64_t count = 1);
+  // Deletes a key whose collection has become empty, or that a command removes. Counts as changed.
+  void erase(const Key& key);
+  // Counts a change that has no key (FLUSHALL, SWAPDB).
+  void changed_everything(uint64_t count) { changes_ += count; }
+
+  // What is logged instead of the command itself.
+  void effect(std::span<const Bytes> args);
+  void effect(std::initializer_list<Bytes> args) { effect(std::span(args.begin(), args.size())); }
+  // Changed, but nothing to log.
+  void no_effect() { effects_count_ = kNoEffect; }
+
+  // Replies an error of a lower layer. True when there was none.
+  bool check(const Error& error);
+  bool check(const Status& status) { return status ? true : check(status.error()); }
+  template <typename T>
+  bool check(const Result<T>& result) { return result ? true : check(result.error()); }
+
+  // An element of a value: large ones leave by reference, pinned until they are sent.
+  void reply_element(const Element& element);
+
+  // Frequent errors and arguments. The parsers reply the error (Redis's text unless another is given) and return false.
+  void wrong_type();
+  void syntax_error();
+  bool parse_integer(size_t i, int64_t& value, Bytes error = {});
+  bool parse_integer_in(size_t i, int64_t least, int64_t most, int64_t& value, Bytes error = {});
+  bool parse_double_arg(size_t i, double& value, Bytes error = {});
+  bool is_word(size_t i, Bytes upper_case) const;  // args[i] equals the keyword, in any case
+
+  // For the dispatcher.
+  uint64_t changes() const { return changes_; }
+  // Appends what is to be logged; the sequence is 0 when there is nothing.
+  uint64_t propagate(EffectSink& sink, Bytes canonical_raw);
+  const Environment& environment() const { return environment_; }
+
+ private:
+  static constexpr uint32_t kNoEffect = UINT32_MAX;
+
+  Environment environment_;
+  Reply* reply_;
+  Session* session_;
+  const Command* command_ = nullptr;
+  std::span<const Bytes> args_;
+  uint16_t db_ = 0;
+  int64_t now_ms_ = 0;
+  Key first_key_;
+  uint64_t changes_ = 0;
+  uint32_t effects_count_ = 0;
+  bool touches_access_ = true;
+  std::string effects_;  // RESP
+};
+
+}  // namespace strata

@@ -1,0 +1,91 @@
+#include "keyspace/shard.h"
+
+#include <algorithm>
+
+#include "keyspace/keyspace.h"
+
+namespace strata {
+
+Shard::Shard(Keyspace& keyspace, uint32_t index, bool shared, uint16_t database_count, uint64_t random_seed)
+    : ownership(shared),
+      keyspace_(keyspace),
+      index_(index),
+      database_count_(database_count),
+      graveyard_(heap_, keyspace.turn_gate()),
+      lazy_free_(heap_),
+      random_(random_seed),
+      databases_(new std::atomic<Database*>[database_count]) {
+  for (uint16_t db = 0; db < database_count; ++db) databases_[db].store(nullptr, std::memory_order_relaxed);
+}
+
+Shard::~Shard() {
+  for (uint16_t db = 0; db < database_count_; ++db) delete databases_[db].load(std::memory_order_relaxed);
+}
+
+DataContext Shard::data() { return {heap_, keyspace_.seed()}; }
+
+Database& Shard::make_database(uint16_t db) {
+  auto* database = new Database(heap_, keyspace_.seed(), graveyard_, lazy_free_, clock_);
+  databases_[db].store(database, std::memory_order_release);
+  return *database;
+}
+
+// Both pointers stay valid for threads that prefetch: databases live as long as the shard.
+void Shard::swap_databases(uint16_t a, uint16_t b) {
+  Database* old_a = databases_[a].load(std::memory_order_relaxed);
+  databases_[a].store(databases_[b].load(std::memory_order_relaxed), std::memory_order_release);
+  databases_[b].store(old_a, std::memory_order_release);
+}
+
+void Shard::expire(uint16_t db, const Key& key, EffectSink* sink) {
+  if (sink) {
+    const Bytes del[] = {"DEL", key.name};
+    last_sequence = sink->append_command(db, del);
+  }
+  watches_.touch(db, key.name);
+  expired_count.store(expired_count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  database(db).erase(key);
+  ask_for_cleaning();
+}
+
+Entry* Shard::find_live(uint16_t db, const Key& key, int64_t now_ms, EffectSink* sink) {
+  Entry* entry = database(db).find(key);
+  if (!entry || !entry->has_deadline() || entry->deadline_ms() > now_ms) [[likely]] return entry;
+  if (!keyspace_.expiry_enabled()) return entry;
+  expire(db, key, sink);
+  return nullptr;
+}
+
+bool Shard::expire_due(int64_t now_ms, size_t budget, EffectSink* sink) {
+  set_now(now_ms);
+  int64_t next = INT64_MAX;
+  bool done = true;
+  for (uint16_t db = 0; db < database_count_; ++db) {
+    Database* database = databases_[db].load(std::memory_order_relaxed);
+    if (!database || database->deadline_count() == 0) continue;
+    done &= database->wheel().advance(now_ms, budget, [&](ExpiryLink& link) {
+      Entry* entry = Entry::of(&link);
+      int64_t lag = now_ms - link.deadline_ms;
+      if (lag > expiry_lag_ms_max.load(std::memory_order_relaxed)) {
+        expiry_lag_ms_max.store(lag, std::memory_order_relaxed);
+      }
+      // expire() unlinks; the wheel has already done so.
+      database->wheel().add(link, now_ms);
+      expire(db, database->key_of(*entry, index_), sink);
+    });
+    next = std::min(next, database->wheel().next_due_ms());
+  }
+  clock_.next_due_ms.store(done ? next : now_ms, std::memory_order_relaxed);
+  return done;
+}
+
+bool Shard::clean(size_t budget) {
+  graveyard_.clear_passed();
+  bool done = lazy_free_.step(budget);
+  done &= heap_.collect();
+  done &= graveyard_.empty();
+  needs_cleaning_.store(!done, std::memory_order_relaxed);
+  return done;
+}
+
+}  // namespace strata
