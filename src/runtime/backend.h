@@ -27,6 +27,8 @@
 
 namespace strata {
 
+inline constexpr int kAcceptBatch = 64;  // connections taken from one listener in one turn
+
 enum class IoBackend : uint8_t { kAuto, kEpoll, kUring };
 
 // Who is told that a send is over. on_sent() is called exactly once for every start_send(), with
@@ -77,7 +79,9 @@ class Backend {
   virtual Result<IoChannel*> attach_listener(Socket socket, IoHandler& handler) = 0;
   virtual void detach(IoChannel* channel) = 0;  // closes the socket
 
-  virtual void start_receive(IoChannel* channel) = 0;
+  // True when bytes, the end or an error are there already: `ready` is the result then, valid until
+  // the next call for this channel. Otherwise on_received() follows, once.
+  virtual bool start_receive(IoChannel* channel, Result<Bytes>& ready) = 0;
   virtual void stop_receive(IoChannel* channel) = 0;  // no on_received() comes any more
   virtual void watch_hangup(IoChannel* channel, bool on) = 0;
 

@@ -10,7 +10,8 @@
 //
 //   1. Posted work runs in the order of posting, on the loop's thread, within the turn that sees it.
 //   2. A post costs a system call only when the loop sleeps, and then one for each sleep.
-//   3. turns() changes between turns and at no other time. Memory that was unlinked (with a
+//   3. Whoever posts keeps the loop alive until post() has returned.
+//   4. turns() changes between turns and at no other time. Memory that was unlinked (with a
 //      sequentially consistent store) before a thread looked at turns() and sleeping() is not used
 //      by this loop any more once it sleeps or turns() has changed.
 //
@@ -31,17 +32,16 @@
 
 namespace strata {
 
-// Work that is a node of the queue it waits in. run() is called once and may destroy the object.
+// Work that is a node of the queue it waits in. run() is called once and may destroy the object;
+// discard() instead if the loop dies first.
 class PostedWork {
  public:
   virtual void run() = 0;
+  virtual void discard() {}
+  PostedWork* next_work = nullptr;  // the loop's
 
  protected:
   ~PostedWork() = default;
-
- private:
-  friend class EventLoop;
-  PostedWork* next_ = nullptr;
 };
 
 struct EventLoopOptions {
@@ -117,11 +117,11 @@ class EventLoop {
   size_t wait_for_events();
   int64_t sleep_timeout_us() const;
   void read_clock();
-  bool run_posted();
+  void run_posted();
   void run_deferred();
-  void note_turn(int64_t cpu_began_us, int64_t began_us);
-  template <typename Condition>
-  void turn_while(Condition condition);
+  void enter();
+  void leave();
+  void note_turn_length(int64_t began_us);
 
   std::unique_ptr<Backend> backend_;
   IoBackend backend_kind_;
@@ -131,7 +131,10 @@ class EventLoop {
   int64_t wall_ms_ = 0;
   int64_t wall_read_us_ = 0;     // now_us_ when wall_base_us_ was read
   int64_t wall_base_us_ = 0;
+  int64_t turn_ended_us_ = 0;
   int64_t sleep_limit_us_ = INT64_MAX;
+  int64_t cpu_read_at_us_ = 0;   // now_us_ when cpu_us_ was read
+  int64_t cpu_us_ = 0;           // thread CPU time then
   bool more_work_ = false;
   TimerWheel timers_;
   PostedWork* deferred_head_ = nullptr;
@@ -149,7 +152,7 @@ class EventLoop {
   alignas(64) std::atomic<PostedWork*> posted_{nullptr};
   std::atomic<bool> sleeping_{false};
   std::atomic<bool> stop_{false};
-  std::atomic<bool> running_{false};
+  std::atomic<bool> is_running_{false};
   std::atomic<uint64_t> wakes_{0};
 };
 

@@ -7,7 +7,8 @@
 // Out of descriptors or kernel memory: the error callback is told, and accepting stops for
 // kAcceptRetryMs, instead of spinning on a socket that stays readable. Other errors are told too.
 //
-// close() may be called anywhere, inside the callbacks too. All calls belong to the loop's thread.
+// close() may be called anywhere, inside the callbacks too (destroying the listener there may not).
+// All calls belong to the loop's thread.
 
 #pragma once
 
@@ -22,7 +23,6 @@
 namespace strata {
 
 inline constexpr int64_t kAcceptRetryMs = 100;
-inline constexpr int kAcceptBatch = 64;  // connections taken from one listener in one turn
 
 class Listener final : private IoHandler {
  public:
@@ -48,7 +48,6 @@ class Listener final : private IoHandler {
   void on_received(Result<Bytes> bytes) override;
   void on_hangup() override;
   void on_accepted(Result<Socket> socket) override;
-  void deliver_waiting();
 
   EventLoop& loop_;
   AcceptCallback accepted_;

@@ -49,6 +49,7 @@ class [[nodiscard]] ReceiveOperation final : public Operation, private PostedWor
     result_ = result;
     finish();
   }
+  void end_cancelled();
 
   Stream& stream_;
   Result<Bytes> result_;
@@ -56,7 +57,7 @@ class [[nodiscard]] ReceiveOperation final : public Operation, private PostedWor
 
 class [[nodiscard]] SendOperation final : public Operation, private SendCompletion {
  public:
-  SendOperation(Stream& stream, Bytes bytes) : stream_(stream), bytes_(bytes) {}
+  SendOperation(Stream& stream, Bytes bytes) : stream_(&stream), bytes_(bytes) {}
   Status await_resume() const { return result_; }
   void cancel() override;
 
@@ -65,7 +66,9 @@ class [[nodiscard]] SendOperation final : public Operation, private SendCompleti
   void refuse() override { result_ = fail(Errc::kCancelled, "send"); }
   void on_sent(Result<size_t> sent) override;
 
-  Stream& stream_;
+  friend class Stream;
+
+  Stream* stream_;  // null once the stream is closed
   Bytes bytes_;
   Status result_;
   bool is_starting_ = false;
@@ -74,7 +77,8 @@ class [[nodiscard]] SendOperation final : public Operation, private SendCompleti
 
 class Stream final : private IoHandler {
  public:
-  // Takes a connected socket (accepted by any loop) and makes it non-blocking. On error it is closed.
+  // Takes a connected socket (accepted by any loop) and makes it non-blocking and, for TCP, without
+  // Nagle's delay. On error it is closed.
   static Result<std::unique_ptr<Stream>> open(EventLoop& loop, Socket socket);
   ~Stream() { close(); }
   Stream(const Stream&) = delete;
@@ -116,6 +120,7 @@ class Stream final : private IoHandler {
   IoChannel* channel_ = nullptr;
   SocketHandle handle_;
   ReceiveOperation* receiver_ = nullptr;
+  SendOperation* sender_ = nullptr;
   std::function<void()> hangup_;
 };
 

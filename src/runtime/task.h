@@ -50,6 +50,7 @@ struct TaskContext {
   EventLoop* loop = nullptr;
   Cancellable* pending = nullptr;  // what it waits for now
   bool is_cancelled = false;
+  PostedWork* on_end = nullptr;    // takes the finished task away
 };
 
 namespace task_internal {
@@ -60,9 +61,13 @@ struct PromiseBase {
 
   struct FinalAwaiter {
     bool await_ready() const noexcept { return false; }
+    // A spawned task is destroyed by the loop, later in the turn, not while it stands here.
     template <typename Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> handle) const noexcept {
-      return handle.promise().continuation;
+      PromiseBase& promise = handle.promise();
+      if (promise.continuation) return promise.continuation;
+      promise.context->loop->defer(promise.context->on_end);
+      return std::noop_coroutine();
     }
     void await_resume() const noexcept {}
   };
@@ -130,11 +135,13 @@ class [[nodiscard]] Task {
   Awaiter operator co_await() const noexcept { return Awaiter{handle_}; }
 
  private:
+  friend class TaskScope;
   std::coroutine_handle<promise_type> handle_;
 };
 
 // Base of the awaitable operations of this layer. start() begins the operation and returns false
 // when it is over already; finish() resumes the task and must be the last thing its caller does.
+// cancel() resumes nobody: it settles the operation and defers its end to the loop.
 class Operation : public Cancellable {
  public:
   bool await_ready() const noexcept { return false; }
@@ -154,6 +161,7 @@ class Operation : public Cancellable {
   }
 
  protected:
+  ~Operation() = default;
   virtual bool start() = 0;
   virtual void refuse() = 0;  // the task was cancelled before: set the result
   EventLoop& loop() const { return *context_->loop; }
@@ -194,7 +202,8 @@ class TaskScope {
 
  private:
   friend class Join;
-  struct Root;
+  class Root;
+  void remove(Root* root);
 
   EventLoop& loop_;
   Root* first_ = nullptr;

@@ -4,15 +4,17 @@
 // millisecond). add() and cancel() are O(1) and allocate nothing, because a timer is a node inside
 // its owner. Each level has 64 slots, each 64 times as long as those of the level below:
 //
-//   level 0   64 slots of 1 tick      level 1   64 slots of 64 ticks      ...      level 6
+//   level 0   64 slots of 1 tick      level 1   64 slots of 64 ticks      ...      level 10
+//
+// A timer sits on the level of the highest bit group in which its deadline differs from now, so the
+// lowest occupied slot of the lowest occupied level always comes next.
 //
 //   1. A timer never fires before its deadline, and fires in the first advance() at or after it.
 //   2. Timers of different deadlines fire in the order of their deadlines.
 //   3. A timer is in at most one wheel; when it fires it is out already and may be added again.
 //   4. fire() may add and cancel any timer, its own too, and may destroy it.
 //
-// A timer moves down a level at most six times in its life. Deadlines further away than
-// kTimerRangeTicks (139 years of milliseconds) are clamped to it. One thread.
+// A timer moves down at most once per level in its life; eleven levels cover all deadlines. One thread.
 // After Varghese and Lauck (SOSP 1987); a bit map per level finds the next slot without a walk.
 
 #pragma once
@@ -35,6 +37,7 @@ class TimerNode : public TimerLink {
   TimerNode& operator=(const TimerNode&) = delete;
   virtual ~TimerNode();  // must not be in a wheel any more
   virtual void fire() = 0;
+  virtual void discard() {}  // the wheel was cleared before the deadline
 
   bool is_scheduled() const { return next != nullptr; }
   uint64_t deadline() const { return deadline_; }
@@ -46,9 +49,9 @@ class TimerNode : public TimerLink {
   uint8_t slot_ = 0;
 };
 
-inline constexpr int kTimerLevels = 7;
+inline constexpr int kTimerLevels = 11;
 inline constexpr int kTimerSlotBits = 6;
-inline constexpr uint64_t kTimerRangeTicks = (uint64_t{1} << (kTimerLevels * kTimerSlotBits)) - 1;
+static_assert(kTimerLevels * kTimerSlotBits >= 64, "every deadline has a level");
 inline constexpr uint64_t kNoTimer = UINT64_MAX;
 
 class TimerWheel {
@@ -57,9 +60,10 @@ class TimerWheel {
   TimerWheel(const TimerWheel&) = delete;
   TimerWheel& operator=(const TimerWheel&) = delete;
 
-  // A deadline that has passed fires in the next advance() to a later tick.
+  // The node must not be scheduled. A deadline that has passed becomes the next tick.
   void add(TimerNode& node, uint64_t deadline);
   void cancel(TimerNode& node);  // nothing happens when it is not scheduled
+  void clear();                  // takes out every timer and discards it
 
   // Fires everything due at or before `now`; returns how many fired.
   size_t advance(uint64_t now);
@@ -73,10 +77,15 @@ class TimerWheel {
  private:
   static constexpr int kSlots = 1 << kTimerSlotBits;
 
+  struct NextSlot {
+    int level;
+    int slot;
+    uint64_t tick;  // when it begins
+  };
+  NextSlot next_slot() const;  // the wheel must not be empty
   void place(TimerNode& node);
   void take_slot(int level, int slot, TimerLink& out);
-  void cascade(int level, int slot);
-  size_t fire_slot(int slot);
+  size_t fire_all(TimerLink& due);
 
   uint64_t now_;
   size_t size_ = 0;
