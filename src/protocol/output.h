@@ -61,7 +61,8 @@ class Output {
 
   // Copies.
   void append(Bytes bytes) {
-    if (bytes.size() <= static_cast<size_t>(write_end_ - write_) && write_ != nullptr) [[likely]] {
+    // Written so that an empty view, whose data may be null, takes the other branch.
+    if (bytes.size() - 1 < static_cast<size_t>(write_end_ - write_)) [[likely]] {
       std::memcpy(write_, bytes.data(), bytes.size());
       write_ += bytes.size();
     } else {
@@ -77,8 +78,8 @@ class Output {
   void splice(Output&& other);
 
   // A place for bytes that are known only after those that follow them (the count of an array).
-  // Nothing behind an open hole is gathered. Every hole is filled exactly once, before the Output is
-  // spliced or moved; its bytes count as appended when it is filled.
+  // Nothing behind an open hole is gathered. A hole is filled exactly once, before the Output is
+  // spliced or moved, and dies with clear(); its bytes count as appended when it is filled.
   class Hole {
    public:
     static constexpr size_t kMaxBytes = 24;

@@ -18,6 +18,7 @@
 
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -36,7 +37,7 @@ struct Line {
   uint8_t size;
 };
 static_assert(sizeof(Line) == 8);
-extern const Line kLines[kLineCount];
+extern const std::array<Line, kLineCount> kLines;
 
 }  // namespace reply_detail
 
@@ -162,7 +163,7 @@ class Reply {
   void small_bulk(Bytes bytes) {
     char* const from = output_->reserve(bytes.size() + kMaxInlineBulkOverhead);
     char* to = put_line(from, '$', bytes.size());
-    std::memcpy(to, bytes.data(), bytes.size());
+    if (!bytes.empty()) std::memcpy(to, bytes.data(), bytes.size());
     to += bytes.size();
     std::memcpy(to, "\r\n", 2);
     output_->commit(static_cast<size_t>(to + 2 - from));

@@ -12,9 +12,13 @@
 // As in redis-server 7.0, the two bytes after a bulk and the byte after a CR are not looked at;
 // ParsedCommand::canonical says whether they were what they should be.
 //
+// Two differences from redis-server, which searches lines as C strings: a NUL in an inline command is
+// an error (there the rest of the connection is never answered), and one in a number line an invalid
+// number (there it waits for more).
+//
 // Who: one parser for each connection, one batch for each event loop, both of one thread.
 // Invariants: the commands found do not depend on where the input was cut into pieces.
-// Lifetime: arguments are views into `input` (unquoted inline words: into the batch) and die with it
+// Lifetime: arguments are views into `input` (of inline commands with quotes: into the batch) and die with it
 //   or with the batch's next parse.
 // Cost: nothing is allocated in the steady state. Total work is linear in the bytes received
 //   however small the pieces: an incomplete command that is long is resumed, a short one re-read.
@@ -72,16 +76,19 @@ class ParsedBatch {
   friend class RequestParser;
   static constexpr size_t kKeptArguments = 16 * 1024;
 
-  Bytes* reserve_arguments(size_t count);
-  void grow_arguments(size_t count);
-  void add(size_t first_argument, Bytes raw, size_t end, bool canonical);
+  void grow_arguments();
+  void add_argument(Bytes argument) {
+    if (argument_count_ == argument_capacity_) [[unlikely]] grow_arguments();
+    arguments_[argument_count_++] = argument;
+  }
+  void add_command(size_t first_argument, Bytes raw, size_t end, bool canonical);
 
   ParsedCommand commands_[kMaxCommands];
   size_t count_ = 0;
   std::unique_ptr<Bytes[]> arguments_;
   size_t argument_count_ = 0;
   size_t argument_capacity_ = 0;
-  std::vector<std::unique_ptr<char[]>> unquoted_;  // text of inline words that had quotes
+  std::vector<std::vector<std::string>> unquoted_;  // words of inline commands that had quotes
   std::string error_;
 };
 
@@ -111,31 +118,35 @@ class RequestParser {
   struct Slice {
     size_t offset, size;  // from the start of the incomplete command
   };
-  struct Cursor;
+  struct Cursor;  // where parse() is in its input
+  struct Number;  // of a line "*<count>" or "$<size>"
+
+  // An incomplete command of fewer arguments is parsed again from its start when more has come: cheaper
+  // than keeping what was found, and still linear.
+  static constexpr size_t kResumeArguments = 64;
 
   Step parse_array(Cursor& cursor, ParsedBatch& batch);
-  Step parse_bulks(Cursor& cursor, ParsedBatch& batch);
+  Step parse_bulks(Cursor& cursor, ParsedBatch& batch, size_t remaining, bool canonical);
+  Step parse_size(Cursor& cursor, ParsedBatch& batch, Number& number);
+  Step parse_number_line(Cursor& cursor, ParsedBatch& batch, const char* too_big, Number& number);
   Step parse_inline(Cursor& cursor, ParsedBatch& batch);
-  Step number_line(Cursor& cursor, int64_t& value, bool& valid, bool counts_arguments, ParsedBatch& batch);
-  Step incomplete(size_t needed) {
-    needed_bytes_ = needed;
-    return Step::kIncomplete;
-  }
-  void suspend(const Cursor& cursor, ParsedBatch& batch);
-
-  // An incomplete command shorter than this is parsed again from its start: cheaper than keeping
-  // its arguments, and still linear.
-  static constexpr size_t kResumeBytes = 4096;
+  Step find_line_end(Cursor& cursor, char wanted, const char*& found);
+  Step wait_for(size_t needed_bytes);
+  Step protocol_error(ParsedBatch& batch, Bytes text);
+  void suspend(const Cursor& cursor, ParsedBatch& batch, size_t remaining, bool canonical);
 
   RequestLimits limits_;
   size_t needed_bytes_ = 1;
 
-  // State of the incomplete command, valid while position_ > 0.
-  size_t position_ = 0;     // everything before is parsed: the next header is here
-  int64_t remaining_ = 0;   // arguments still to come
-  bool canonical_ = true;
-  size_t line_scanned_ = 0;  // bytes from the start known to hold no end of line; 0: none
+  // What is known of a long incomplete command; offsets count from its first byte. position_ 0: nothing.
+  size_t position_ = 0;    // the header of the first argument still to come
+  size_t remaining_ = 0;   // arguments still to come, that one included
+  bool canonical_ = true;  // so far
   std::vector<Slice> resumed_;
+
+  // The line in which the input ended, and how far it was searched for its end.
+  size_t line_begin_ = 0;
+  size_t line_scanned_ = 0;
 };
 
 }  // namespace strata
