@@ -89,6 +89,7 @@ Result<Entry*> Database::set_string(const Key& key, Bytes value, int64_t deadlin
       std::memcpy(old->inline_bytes(), value.data(), value.size());
       old->value_size = static_cast<uint32_t>(value.size());
       old->flags &= static_cast<uint8_t>(~Entry::kReportsRaw);
+      old->access_clock = access_clock(clock_->now_ms);
       if (with_deadline) {
         unlink_deadline(old);
         link_deadline(old, deadline_ms);
@@ -119,6 +120,7 @@ Result<Entry*> Database::set_integer(const Key& key, int64_t value, int64_t dead
   bool with_deadline = deadline_ms != kNoDeadline;
   if (old && old->type() == Type::kString && old->encoding() == Encoding::kInt && old->has_deadline() == with_deadline) {
     old->set_word(static_cast<uint64_t>(value));
+    old->access_clock = access_clock(clock_->now_ms);
     if (with_deadline) {
       unlink_deadline(old);
       link_deadline(old, deadline_ms);
