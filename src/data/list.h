@@ -33,8 +33,8 @@
 
 namespace strata::list {
 
-// A larger element gets a blob of its own, whatever the node limit is: changing its neighbours then never
-// moves it.
+// In a long list, a larger element gets a blob of its own, whatever the node limit is: changing its
+// neighbours then never moves it.
 inline constexpr size_t kLargeElementBytes = 8192;
 
 // The option list-max-listpack-size.
@@ -55,7 +55,7 @@ struct Limits {
   // Nodes merge, and lists become "listpack" again, only well below the limit, so that the next push does not
   // undo it.
   bool allow_joined(uint64_t bytes, uint64_t elements) const {
-    return bytes <= node_bytes() / 2 && elements <= std::max<uint64_t>(node_elements() / 2, 1);
+    return bytes <= node_bytes() / 2 && elements <= node_elements() / 2;
   }
 };
 
@@ -161,23 +161,37 @@ class Iterator {
   // done() at once when `index` is not below the length.
   Iterator(const Value& value, uint64_t index);
 
-  bool done() const { return left_ == 0; }
+  bool done() const { return done_; }
   uint64_t index() const { return index_; }
   const Element& element() const { return element_; }
-  void next();
+  void next() {
+    index_++;
+    if (++offset_ == node_.elements) {
+      enter_next_node();
+    } else {
+      at_ += bytes_;
+      read();
+    }
+  }
   void previous();
 
  private:
-  void enter(const Node& node, uint32_t offset);
-  void read();
+  void enter(uint32_t offset);
+  void enter_next_node();
+  void read() {
+    packed::Decoded now = packed::decode(node_.blob->bytes + at_);
+    element_ = now.element;
+    bytes_ = now.bytes;
+    if (element_.bytes.size() >= kPinThresholdBytes) [[unlikely]]
+      element_.blob = node_.blob;
+  }
 
-  const Nodes* nodes_;
-  uint64_t length_;
+  const Nodes* nodes_;  // null for a single packed node
   uint64_t index_;
-  uint64_t left_;  // 0 when done, in either direction
+  bool done_;
   Node node_{};
   Place place_{};
-  uint32_t offset_ = 0;
+  uint32_t offset_ = 0;  // index in the node
   packed::Position at_ = 0;
   uint32_t bytes_ = 0;
   Element element_;

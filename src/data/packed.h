@@ -138,6 +138,7 @@ class Needle {
 // The first of the elements at `from`, `from` + (skip + 1), `from` + 2 (skip + 1), … that equals; end() if
 // none does. A hash's fields are searched from begin() with skip 1.
 Position find(Bytes node, Position from, const Needle& needle, uint32_t skip);
+uint32_t count_matches(Bytes node, const Needle& needle);
 
 // Bytes that the element takes in a node; the node's own are kEmptyBytes more.
 uint32_t encoded_bytes(const Element& element);
