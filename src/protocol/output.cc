@@ -17,7 +17,7 @@ struct Output::Node {
   const char* end;  // not kept up to date while the node is the tail: write_ is its end
   Chunk* last_of;   // set in the last slice of a chunk: the chunk goes back with it
   void* token;
-  Release release;        // references only
+  Release release;         // references only
   size_t referenced_size;  // references only
   bool is_open_hole;
 };
@@ -115,7 +115,8 @@ void* take_chunk_memory(size_t bytes) {
 }
 
 void give_chunk_memory(void* memory, size_t bytes) {
-  if (cache.counter == nullptr) [[unlikely]] open_cache();
+  if (cache.counter == nullptr) [[unlikely]]
+    open_cache();
   const bool is_first = bytes == Output::kFirstChunkBytes;
   FreeList& list = is_first ? cache.first_chunks : cache.chunks;
   if (list.count >= (is_first ? kMaxFreeFirstChunks : kMaxFreeChunks) || cache.closed) {
@@ -130,9 +131,7 @@ void give_chunk_memory(void* memory, size_t bytes) {
 
 constexpr size_t kNodeAlignment = alignof(void*);
 
-size_t padding_to_node(const char* at) {
-  return -reinterpret_cast<uintptr_t>(at) & (kNodeAlignment - 1);
-}
+size_t padding_to_node(const char* at) { return -reinterpret_cast<uintptr_t>(at) & (kNodeAlignment - 1); }
 
 }  // namespace
 

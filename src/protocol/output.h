@@ -51,7 +51,8 @@ class Output {
   // a reserve without commit leaves nothing behind.
   char* reserve(size_t bytes) {
     STRATA_DASSERT(bytes <= kMaxReserve);
-    if (static_cast<size_t>(write_end_ - write_) < bytes) [[unlikely]] open_chunk();
+    if (static_cast<size_t>(write_end_ - write_) < bytes) [[unlikely]]
+      open_chunk();
     return write_;
   }
   void commit(size_t bytes) {

@@ -149,7 +149,8 @@ class Reply {
     return to + 1 + line.size;
   }
   void line(char type, size_t n) {
-    if (muted_) [[unlikely]] return;
+    if (muted_) [[unlikely]]
+      return;
     char* to = output_->reserve(kHeaderRoom);
     output_->commit(static_cast<size_t>(put_line(to, type, n) - to));
   }
@@ -173,7 +174,8 @@ class Reply {
   template <size_t N>
   void literal(const char (&text)[N]) {
     static_assert(N - 1 <= kHeaderRoom);
-    if (muted_) [[unlikely]] return;
+    if (muted_) [[unlikely]]
+      return;
     std::memcpy(output_->reserve(kHeaderRoom), text, N - 1);
     output_->commit(N - 1);
   }

@@ -160,7 +160,8 @@ RequestParser::Step RequestParser::parse_number_line(Cursor& cursor, ParsedBatch
   if (step == Step::kIncomplete) return step;
   if (carriage_return + 1 == cursor.end) return wait_for(cursor.offset() + cursor.left() + 1);
   number.type = *cursor.at;
-  number.value = parse_i64(Bytes(cursor.at + 1, carriage_return));
+  // A line without even a type begins with its CR; parse_size() then complains about the type.
+  if (carriage_return > cursor.at) number.value = parse_i64(Bytes(cursor.at + 1, carriage_return));
   number.ended_by_crlf = carriage_return[1] == '\n';
   cursor.at = carriage_return + 2;
   return Step::kDone;

@@ -78,7 +78,8 @@ class ParsedBatch {
 
   void grow_arguments();
   void add_argument(Bytes argument) {
-    if (argument_count_ == argument_capacity_) [[unlikely]] grow_arguments();
+    if (argument_count_ == argument_capacity_) [[unlikely]]
+      grow_arguments();
     arguments_[argument_count_++] = argument;
   }
   void add_command(size_t first_argument, Bytes raw, size_t end, bool canonical);

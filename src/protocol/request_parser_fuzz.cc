@@ -27,9 +27,14 @@ void collect(const strata::ParsedBatch& batch, Bytes input, Outcome& outcome) {
     STRATA_ASSERT(command.raw == input.substr(command.end - command.raw.size(), command.raw.size()));
     end = command.end;
     if (command.canonical) {
-      std::string again = "*" + std::to_string(command.args.size()) + "\r\n";
+      std::string again("*");
+      again.append(std::to_string(command.args.size())).append("\r\n");
       for (const Bytes argument : command.args) {
-        again.append("$").append(std::to_string(argument.size())).append("\r\n").append(argument).append("\r\n");
+        again.append("$")
+            .append(std::to_string(argument.size()))
+            .append("\r\n")
+            .append(argument)
+            .append("\r\n");
       }
       STRATA_ASSERT(again == command.raw);
     }

@@ -64,8 +64,11 @@ Outcome parse_pieces(const std::vector<Bytes>& pieces, const RequestLimits& limi
 Outcome parse_whole(Bytes input, const RequestLimits& limits = {}) { return parse_pieces({input}, limits); }
 
 std::string resp(const Words& words) {
-  std::string text = "*" + std::to_string(words.size()) + "\r\n";
-  for (const std::string& word : words) text += "$" + std::to_string(word.size()) + "\r\n" + word + "\r\n";
+  std::string text("*");
+  text.append(std::to_string(words.size())).append("\r\n");
+  for (const std::string& word : words) {
+    text.append("$").append(std::to_string(word.size())).append("\r\n").append(word).append("\r\n");
+  }
   return text;
 }
 
