@@ -1,0 +1,115 @@
+// One client's connection: a coroutine that receives, executes, and waits where it must.
+//
+// Everything here runs on the worker's thread, but for a queued job, which may run inside other threads' turns; the
+// connection waits meanwhile and executes nothing else, so a client's commands take effect in their order.
+//
+// Replies collect in `output` and leave once a turn, in flush(). While the log is on, replies wait for the sequence that
+// their commands reached: a mark says from which byte on the output waits for which sequence.
+
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "protocol/output.h"
+#include "protocol/reply.h"
+#include "protocol/request_parser.h"
+#include "runtime/stream.h"
+#include "runtime/task.h"
+#include "server/session.h"
+
+namespace strata {
+
+class QueuedJob;
+
+// Why a connection does not execute at the moment.
+enum class Stall : uint8_t {
+  kNone,
+  kJob,          // a command waits for its shards, or for work elsewhere
+  kOutputFull,   // the client does not read
+  kLogCredit,    // the log is behind
+  kPaused,       // CLIENT PAUSE, or the server is short of memory
+};
+
+class Connection final : private SendCompletion {
+ public:
+  Connection(Worker& worker, std::unique_ptr<Stream> stream);
+  ~Connection();
+
+  Task<void> serve();
+
+  // Sends what may be sent. Called once a turn while dirty, and when the log or the socket made progress.
+  void flush();
+  // From the end of a job or of another wait: goes on executing.
+  void resume();
+  void stall(Stall reason) { stall_ = reason; }
+  Stall stall_reason() const { return stall_; }
+
+  // Ends the connection: at once, or after what is already in the output has been sent.
+  void close_now();
+  void close_after_reply();
+  bool closing() const { return closing_; }
+
+  // From here on the output waits for `sequence` of the log.
+  void wait_for_log(uint64_t from_byte, uint64_t sequence);
+  bool waits_for_log() const { return !marks_.empty(); }
+
+  Session& session() { return session_; }
+  Reply& reply() { return reply_; }
+  Output& output() { return output_; }
+  Worker& worker() { return worker_; }
+  RequestParser& parser() { return parser_; }
+  Stream& stream() { return *stream_; }
+  QueuedJob* job() { return job_.get(); }
+  QueuedJob& make_job();
+
+  Connection* next = nullptr;          // the worker's list of all its connections
+  Connection* previous = nullptr;
+  bool is_dirty = false;               // in the worker's list to be flushed
+  bool is_log_waiter = false;          // in the worker's list of those that wait for the log
+
+ private:
+  struct Mark {
+    uint64_t from_byte;
+    uint64_t sequence;
+  };
+  // Waits for resume().
+  struct Resumption final : public Operation {
+    explicit Resumption(Connection& connection) : connection_(connection) {}
+    void await_resume() const {}
+    void cancel() override;
+    bool start() override;
+    void refuse() override {}
+    void wake() { finish(); }
+    Connection& connection_;
+  };
+
+  void receive(Bytes bytes);
+  size_t execute(Bytes input);
+  uint64_t sendable_bytes();
+  void on_sent(Result<size_t> sent) override;
+  void publish_sizes();
+  bool over_output_limit() const;
+
+  static constexpr size_t kSlicesPerSend = 64;
+
+  Worker& worker_;
+  std::unique_ptr<Stream> stream_;
+  Session session_;
+  Output output_;
+  Reply reply_;
+  RequestParser parser_;
+  std::string pending_input_;          // what could not be executed yet
+  std::deque<Mark> marks_;
+  std::unique_ptr<QueuedJob> job_;
+  Resumption* waiting_ = nullptr;
+  std::unique_ptr<Bytes[]> send_slices_;
+  uint64_t sending_bytes_ = 0;
+  Stall stall_ = Stall::kNone;
+  bool closing_ = false;
+  bool close_after_reply_ = false;
+  bool resume_requested_ = false;
+};
+
+}  // namespace strata

@@ -1,0 +1,111 @@
+// From parsed commands to executed ones: look-up, checks, shards, handler, log.
+//
+// A pipeline is taken as a batch: all commands are looked up and their keys hashed, the buckets and then the entries are
+// prefetched, and only then they run, one after the other, each inside its shards. One per worker.
+
+#pragma once
+
+#include <array>
+#include <memory>
+
+#include "commands/context.h"
+#include "commands/keys.h"
+#include "commands/registry.h"
+#include "keyspace/shard_job.h"
+#include "protocol/request_parser.h"
+#include "server/session.h"
+
+namespace strata {
+
+class Connection;
+class Server;
+class Worker;
+struct CommandCounters;
+
+// A command, or a transaction, that waits for its shards while its connection waits for it. It owns its arguments and
+// collects its replies, because it may run on another thread.
+class QueuedJob final : public ShardJob {
+ public:
+  explicit QueuedJob(Connection& connection);
+  ~QueuedJob();
+
+  void run() override;
+  void finished() override;
+  void send_home() override;
+
+  // Commands that go together: the directly following ones for the same single shard; or all of EXEC.
+  std::vector<OwnedCommand> commands;
+  uint16_t db = 0;
+  int64_t now_ms = 0;
+  bool is_transaction = false;
+  bool needs_home = false;
+
+ private:
+  struct GoHome;
+  struct Arrive;
+  Connection& connection_;
+  Output output_;
+  std::unique_ptr<GoHome> go_home_;
+  std::unique_ptr<Arrive> arrive_;
+  uint64_t sequence_ = 0;
+};
+
+class Dispatcher {
+ public:
+  Dispatcher(Server& server, Worker& worker);
+  ~Dispatcher();
+
+  // Executes commands from the front of `input` until it ends or the connection stalls or closes. Returns the bytes consumed.
+  size_t run(Connection& connection, Bytes input);
+
+  // What a handler of EXEC calls: runs the session's transaction atomically, or queues it.
+  void run_transaction(Session& session);
+
+  // The middle of a command: all shards in `held` are entered. Returns the log sequence its reply waits for.
+  uint64_t run_held(const RegisteredCommand& command, std::span<const Bytes> args, Bytes canonical_raw, const Key& key,
+                    const ShardSet& held, uint16_t db, int64_t now_ms, Reply& reply, Session* session);
+  // The same for the commands of a transaction, whose effects become one record.
+  uint64_t run_transaction_held(std::span<const OwnedCommand> commands, const ShardSet& held, Session& session,
+                                int64_t now_ms, Reply& reply);
+
+  // Which shards a command needs. False: it cannot be said, the handler will refuse the arguments.
+  bool shards_of(const RegisteredCommand& command, std::span<const Bytes> args, ShardSet& shards);
+
+  JobRunner& runner() { return runner_; }
+  Context& context() { return context_; }
+
+ private:
+  struct Prepared {
+    const RegisteredCommand* command;
+    Key key;  // with a name when the command has exactly one
+  };
+
+  size_t run_batch(Connection& connection, std::span<const ParsedCommand> commands);
+  void prepare(Connection& connection, std::span<const ParsedCommand> commands);
+  void run_one(Connection& connection, std::span<const ParsedCommand> rest, size_t position);
+  void run_single_shard(Connection& connection, std::span<const ParsedCommand> rest, size_t position);
+  void run_multi_shard(Connection& connection, const ParsedCommand& parsed, const Prepared& prepared);
+  void run_unsharded(Connection& connection, const ParsedCommand& parsed, const Prepared& prepared);
+  bool admit(Connection& connection, const ParsedCommand& parsed, const RegisteredCommand& command);
+  bool queue_in_transaction(Connection& connection, const ParsedCommand& parsed, const RegisteredCommand& command);
+  void reject(Session& session, Reply& reply, const RegisteredCommand* command, Bytes text);
+  void refuse_unknown(Connection& connection, const ParsedCommand& parsed, const RegisteredCommand* container);
+  void note_wait(uint64_t sequence) {
+    if (sequence > wait_sequence_) wait_sequence_ = sequence;
+  }
+  void record(const RegisteredCommand& command, std::span<const Bytes> args, Session& session, uint64_t count,
+              uint64_t cycles);
+
+  Server& server_;
+  Worker& worker_;
+  JobRunner runner_;
+  Context context_;
+  ParsedBatch batch_;
+  std::array<Prepared, ParsedBatch::kMaxCommands> prepared_;
+  std::vector<KeyPosition> positions_;
+  uint64_t wait_sequence_ = 0;     // what the replies written in this batch wait for
+  uint64_t last_turn_ = UINT64_MAX;
+  size_t jobs_absorbed_ = 0;       // further commands that a queued job took along
+};
+
+}  // namespace strata

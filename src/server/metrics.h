@@ -1,0 +1,65 @@
+// Counters of one thread. Only that thread writes them, with plain loads and stores; INFO sums them up. No cache line
+// that another thread writes is touched on the hot path.
+
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+namespace strata {
+
+// A counter with one writer.
+class Counter {
+ public:
+  void add(uint64_t n = 1) { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+  uint64_t get() const { return value_.load(std::memory_order_relaxed); }
+  void reset() { value_.store(0, std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint64_t> value_{0};
+};
+
+// How long commands took, in buckets of powers of two of microseconds (2^0 … 2^30), for percentiles.
+struct LatencyHistogram {
+  static constexpr int kBuckets = 32;
+  Counter buckets[kBuckets];
+};
+
+struct CommandCounters {
+  Counter calls;
+  Counter microseconds_q10;  // in 1/1024 us: fast commands take less than one
+  Counter rejected;
+  Counter failed;
+  LatencyHistogram latency;
+};
+
+struct WorkerMetrics {
+  explicit WorkerMetrics(uint32_t command_count)
+      : commands(new CommandCounters[command_count]), command_count(command_count) {}
+
+  std::unique_ptr<CommandCounters[]> commands;
+  uint32_t command_count;
+  Counter commands_processed;
+  Counter connections_received;
+  Counter connections_rejected;
+  Counter input_bytes;
+  Counter output_bytes;
+  Counter reads_processed;
+  Counter writes_processed;
+  Counter queued_for_shard;      // commands that found their shard taken and waited in its queue
+  Counter ran_for_others;        // queued commands of other threads run here
+  Counter parked_for_log;        // times a connection waited for log credit
+  Counter unexpected_errors;
+  Counter error_replies;
+  Counter dump_payload_sanitizations;
+
+  // errorstats, by the error's first word. Errors are rare enough for a lock.
+  std::mutex errors_mutex;
+  std::unordered_map<std::string, uint64_t> errors;
+};
+
+}  // namespace strata

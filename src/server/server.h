@@ -1,0 +1,137 @@
+// The whole: options, keyspace, log, workers, listeners; how they start, run and stop.
+
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "commands/registry.h"
+#include "keyspace/effects.h"
+#include "keyspace/keyspace.h"
+#include "persistence/oplog.h"
+#include "platform/socket.h"
+#include "runtime/listener.h"
+#include "server/options.h"
+#include "server/worker.h"
+
+namespace strata {
+
+class Configuration;
+class SlowLog;
+
+// Why commands go through the checks even for a plain client.
+enum ServerAlert : uint32_t {
+  kAlertLoading = 1 << 0,
+  kAlertMemory = 1 << 1,     // over maxmemory
+  kAlertLogFailed = 1 << 2,  // the log could not be written: writes are refused
+  kAlertStopping = 1 << 3,
+  kAlertSaveFailed = 1 << 4, // stop-writes-on-bgsave-error
+  kAlertPassword = 1 << 5,   // requirepass is set: new clients start unauthenticated
+};
+
+// What is being loaded, for INFO and the log.
+struct LoadingProgress {
+  std::atomic<bool> active{false};
+  std::atomic<int64_t> started_at_ms{0};
+  std::atomic<uint64_t> total_bytes{0};
+  std::atomic<uint64_t> loaded_bytes{0};
+  std::atomic<uint64_t> loaded_keys{0};
+};
+
+// State of snapshots, for INFO and LASTSAVE.
+struct SaveState {
+  std::atomic<int64_t> last_save_s{0};
+  std::atomic<uint64_t> changes_at_last_save{0};
+  std::atomic<bool> last_ok{true};
+  std::atomic<int64_t> last_duration_s{-1};
+  std::atomic<bool> in_progress{false};
+  std::atomic<uint64_t> saves{0};
+};
+
+class Server {
+ public:
+  explicit Server(std::unique_ptr<Configuration> configuration);
+  ~Server();
+
+  // Listens, loads the data and serves until told to stop. Returns the process's exit code.
+  int run();
+
+  // Begins an orderly end: on any thread, also on a worker's. `save`: yes, no, or as save points are configured.
+  enum class SaveChoice : uint8_t { kAsConfigured, kYes, kNo };
+  void request_stop(SaveChoice choice, int signal);
+  // A snapshot, with all shards held by the caller. SAVE, and SHUTDOWN.
+  Status save_held();
+  bool save_wanted(SaveChoice choice) const;
+
+  Options& options();
+  Configuration& configuration() { return *configuration_; }
+  Keyspace& keyspace() { return *keyspace_; }
+  Registry& registry() { return *registry_; }
+  SlowLog& slow_log() { return *slow_log_; }
+  std::vector<std::unique_ptr<Worker>>& workers() { return workers_; }
+  OpLog* log() { return log_.get(); }            // null while appendonly is off
+  EffectSink* sink() { return log_ ? log_sink_.get() : nullptr; }
+
+  uint32_t alerts() const { return alerts_.load(std::memory_order_relaxed); }
+  void set_alert(uint32_t alert, bool on) {
+    on ? alerts_.fetch_or(alert, std::memory_order_relaxed) : alerts_.fetch_and(~alert, std::memory_order_relaxed);
+  }
+  uint64_t next_client_id() { return next_client_id_.fetch_add(1, std::memory_order_relaxed) + 1; }
+  // Counts a connection in, or says that there are too many.
+  bool admit_connection();
+  void release_connection() { connection_count_.fetch_sub(1, std::memory_order_relaxed); }
+  uint32_t connection_count() const { return connection_count_.load(std::memory_order_relaxed); }
+
+  LoadingProgress& loading() { return loading_; }
+  SaveState& save_state() { return save_state_; }
+  int64_t started_at_ms() const { return started_at_ms_; }
+  const std::string& run_id() const { return run_id_; }
+  // Bytes that count against maxmemory: shards' heaps, clients' buffers, the log's buffer.
+  size_t used_memory() const;
+  std::atomic<size_t>& peak_memory() { return peak_memory_; }
+  uint64_t changes_since_save() const;
+  // Once every 100 ms, on worker 0.
+  void cron();
+  std::mutex& configuration_mutex() { return configuration_mutex_; }
+  // Listening sockets, for the log lines and INFO.
+  uint16_t port() const { return bound_port_; }
+
+ private:
+  class LogSink;
+  bool prepare_process();
+  bool make_workers();
+  bool listen();
+  Status load();
+  Status open_log();
+  void accept(Socket socket, bool is_unix);
+  bool refuse_unprotected(const Socket& socket, bool is_unix);
+  int finish();
+  void check_save_points();
+
+  std::unique_ptr<Configuration> configuration_;
+  std::mutex configuration_mutex_;
+  std::unique_ptr<Registry> registry_;
+  std::unique_ptr<Keyspace> keyspace_;
+  std::unique_ptr<SlowLog> slow_log_;
+  std::unique_ptr<OpLog> log_;
+  std::unique_ptr<LogSink> log_sink_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::atomic<uint32_t> alerts_{0};
+  std::atomic<uint64_t> next_client_id_{0};
+  std::atomic<uint32_t> connection_count_{0};
+  LoadingProgress loading_;
+  SaveState save_state_;
+  int64_t started_at_ms_ = 0;
+  std::string run_id_;
+  uint16_t bound_port_ = 0;
+  std::atomic<size_t> peak_memory_{0};
+  std::atomic<bool> stop_requested_{false};
+  std::atomic<SaveChoice> stop_save_{SaveChoice::kAsConfigured};
+  std::atomic<int> stop_signal_{0};
+};
+
+}  // namespace strata

@@ -1,0 +1,106 @@
+// What the server knows about one client, apart from its socket.
+//
+// Belongs to the connection's thread, or to the thread that runs its queued job. What other threads read for CLIENT LIST
+// is atomic, or guarded by the worker's clients mutex where it says so.
+
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "commands/registry.h"
+#include "keyspace/shard_set.h"
+#include "keyspace/watch.h"
+
+namespace strata {
+
+class Connection;
+class Server;
+class Worker;
+
+// A command that outlives the input it came in: queued by MULTI, or waiting for its shards.
+struct OwnedCommand {
+  const RegisteredCommand* command;
+  std::string bytes;         // all arguments, one after the other
+  std::vector<Bytes> args;   // views into `bytes`, set when it has reached its final place
+  bool canonical = false;    // `raw` below may be logged as it is
+  Bytes raw;
+
+  static OwnedCommand copy(const RegisteredCommand* command, std::span<const Bytes> args);
+  size_t memory_bytes() const { return sizeof(*this) + bytes.capacity() + args.capacity() * sizeof(Bytes); }
+};
+
+// MULTI: what is queued, and what is watched.
+struct Transaction {
+  bool active = false;
+  bool broken = false;              // a command was refused while queueing: EXEC answers EXECABORT
+  bool needs_home = false;          // holds a command about the connection: runs on its own thread only
+  std::vector<OwnedCommand> commands;
+  ShardSet shards;
+  size_t memory_bytes = 0;
+  bool has_writes = false;
+
+  struct Watched {
+    uint16_t db;
+    std::string key;
+    bool was_expired;
+  };
+  std::vector<Watched> watched;
+  WatchMark mark;
+};
+
+struct Session {
+  enum Flag : uint32_t {
+    // Anything set here sends a command through the checks; a plain authenticated client has none.
+    kNeedsAuth = 1 << 0,
+    kInTransaction = 1 << 1,
+    kReplyOff = 1 << 2,
+    kReplySkipNext = 1 << 3,
+    kReplySkip = 1 << 4,      // this command's reply is dropped
+    kCloseAfterReply = 1 << 5,
+    kNoTouch = 1 << 6,
+    kNoEvict = 1 << 7,
+    kUnixSocket = 1 << 8,
+  };
+  static constexpr uint32_t kCheckedFlags = kNeedsAuth | kInTransaction | kReplyOff | kReplySkipNext | kReplySkip |
+                                            kCloseAfterReply | kNoTouch;
+
+  Server* server = nullptr;
+  Worker* worker = nullptr;
+  Connection* connection = nullptr;
+
+  uint64_t id = 0;
+  std::atomic<uint32_t> flags{0};
+  std::atomic<uint16_t> db{0};
+  std::atomic<uint8_t> resp{2};
+  Transaction transaction;
+
+  // For CLIENT LIST and INFO.
+  std::string peer_address;    // written before others can see the session
+  std::string local_address;
+  std::string name;            // guarded by the worker's clients mutex
+  std::string library_name;    // guarded
+  std::string library_version; // guarded
+  int64_t connected_at_ms = 0;
+  std::atomic<int64_t> active_at_ms{0};
+  std::atomic<uint32_t> last_command{UINT32_MAX};
+  std::atomic<uint32_t> queued_commands{0};
+  std::atomic<uint32_t> watched_keys{0};
+  std::atomic<uint64_t> input_bytes{0};    // waiting to be executed
+  std::atomic<uint64_t> output_bytes{0};   // waiting to be sent
+  std::atomic<uint64_t> memory_bytes{0};
+  std::atomic<uint64_t> total_input_bytes{0};
+  std::atomic<uint64_t> total_output_bytes{0};
+  std::atomic<uint64_t> total_commands{0};
+  std::atomic<bool> kill_requested{false};
+
+  uint32_t has(uint32_t flag) const { return flags.load(std::memory_order_relaxed) & flag; }
+  void set(uint32_t flag, bool on = true) {
+    uint32_t old = flags.load(std::memory_order_relaxed);
+    flags.store(on ? old | flag : old & ~flag, std::memory_order_relaxed);
+  }
+};
+
+}  // namespace strata

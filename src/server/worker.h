@@ -1,0 +1,101 @@
+// One thread of the server: an event loop, its connections, and its share of the shards' housekeeping.
+
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "commands/context.h"
+#include "runtime/event_loop.h"
+#include "runtime/task.h"
+#include "server/dispatcher.h"
+#include "server/metrics.h"
+
+namespace strata {
+
+class Connection;
+class Server;
+
+class Worker {
+ public:
+  Worker(Server& server, uint32_t index, std::unique_ptr<EventLoop> loop);
+  ~Worker();
+
+  // On any thread: a connection was accepted for this worker.
+  void adopt(Socket socket, bool is_unix);
+  // On the worker's thread, until EventLoop::stop().
+  void run();
+  static Worker* current();
+
+  void mark_dirty(Connection& connection);
+  void wait_for_log(Connection& connection);
+  void wait_for_credit(Connection& connection);
+  // On any thread: the log got on, or failed.
+  void log_progressed();
+  // The connection's coroutine has ended; it is destroyed.
+  void remove(Connection& connection);
+
+  // Calls visit for each connection, with the clients mutex held.
+  template <typename Visit>
+  void for_each_connection(Visit&& visit) {
+    std::lock_guard lock(clients_mutex_);
+    for (Connection* c = first_; c;) {
+      Connection* next = next_of(c);
+      visit(*c);
+      c = next;
+    }
+  }
+  std::mutex& clients_mutex() { return clients_mutex_; }
+  // On any thread: closes connections whose kill_requested is set.
+  void close_killed();
+
+  EventLoop& loop() { return *loop_; }
+  Dispatcher& dispatcher() { return *dispatcher_; }
+  WorkerMetrics& metrics() { return metrics_; }
+  KeyspaceCounters& keyspace_counters() { return keyspace_counters_; }
+  Server& server() { return server_; }
+  uint32_t index() const { return index_; }
+  TaskScope& scope() { return scope_; }
+  std::atomic<uint32_t> connection_count{0};
+  int64_t longest_shard_hold_us() const { return longest_hold_us_.load(std::memory_order_relaxed); }
+  void note_shard_hold(int64_t us) {
+    if (us > longest_hold_us_.load(std::memory_order_relaxed)) longest_hold_us_.store(us, std::memory_order_relaxed);
+  }
+
+ private:
+  // Housekeeping of one turn takes at most about this long.
+  static constexpr int64_t kHousekeepingUs = 500;
+  static constexpr size_t kExpireSlice = 128;
+  static constexpr size_t kCleanSlice = 256;
+  static constexpr int64_t kCronMs = 100;
+
+  static Connection* next_of(Connection* connection);
+  bool turn_end();
+  void flush_dirty();
+  void flush_log_waiters();
+  bool keep_house();
+  void cron();
+  void check_timeouts(int64_t now_ms);
+
+  Server& server_;
+  const uint32_t index_;
+  std::unique_ptr<EventLoop> loop_;
+  TaskScope scope_;
+  WorkerMetrics metrics_;
+  KeyspaceCounters keyspace_counters_;
+  std::unique_ptr<Dispatcher> dispatcher_;
+  std::unique_ptr<Timer> cron_timer_;
+  std::vector<Connection*> dirty_;
+  std::vector<Connection*> flushing_;
+  std::vector<Connection*> log_waiters_;
+  std::vector<Connection*> credit_waiters_;
+  std::atomic<bool> wants_log_progress_{false};
+  std::atomic<int64_t> longest_hold_us_{0};
+  uint32_t next_shard_to_keep_ = 0;
+  std::mutex clients_mutex_;
+  Connection* first_ = nullptr;
+};
+
+}  // namespace strata
