@@ -21,8 +21,9 @@ add_link_options(-Wl,-z,relro,-z,now,-z,noexecstack)
 set(CMAKE_EXE_LINKER_FLAGS "${CMAKE_EXE_LINKER_FLAGS} -pie")
 
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  # GCC 12 reports coroutine frames and std::expected's union as possibly uninitialised.
-  add_compile_options(-Wno-maybe-uninitialized -Wno-missing-field-initializers)
+  # GCC 12 reports coroutine frames and std::expected's union as possibly uninitialised, and string
+  # concatenation as overlapping (PR105651).
+  add_compile_options(-Wno-maybe-uninitialized -Wno-restrict -Wno-missing-field-initializers)
 else()
   add_compile_options(-Wno-missing-field-initializers -Wno-missing-designated-field-initializers
                       -Wno-unknown-warning-option)
