@@ -19,13 +19,14 @@ struct ClassMatch {
 // `at` is the byte behind the '['. Bytes above 127 compare as negative numbers in a range, as they do in
 // Redis on the machines it is mostly run on.
 ClassMatch match_class(const char* at, const char* end, char c, bool ignore_case) {
+  const char exact = c;  // an escaped byte of a class keeps its case even here, as in Redis
   c = fold(c, ignore_case);
   const bool negated = at != end && *at == '^';
   if (negated) ++at;
   bool matched = false;
   while (at != end && *at != ']') {
     if (*at == '\\' && end - at >= 2) {
-      matched |= fold(at[1], ignore_case) == c;
+      matched |= at[1] == exact;
       at += 2;
     } else if (end - at >= 3 && at[1] == '-') {
       auto low = static_cast<signed char>(at[0]);
@@ -67,6 +68,9 @@ bool is_special(char c) { return c == '*' || c == '?' || c == '[' || c == '\\'; 
 }  // namespace
 
 bool glob_match(Bytes pattern, Bytes text, bool ignore_case) {
+  // Redis looks at no pattern when there is no text; a lone star its callers take for "everything".
+  if (text.empty()) return pattern.empty() || pattern == "*";
+
   const char* at = pattern.data();
   const char* const end = at + pattern.size();
   const char* c = text.data();

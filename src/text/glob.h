@@ -4,9 +4,9 @@
 //   ?        any one byte                  [a-z]  a range, in either order
 //   \x       x itself, also within a class
 //
-// A class without its ] reaches to the end of the pattern. Both arguments are arbitrary bytes.
-// Never recurses and never allocates; a hostile pattern costs at most pattern × text steps, because
-// after a mismatch only the last * is tried again (an earlier one could gain nothing).
+// A class without its ] reaches to the end of the pattern. Empty text matches "" and "*" only. Both arguments
+// are arbitrary bytes. Never recurses and never allocates; a hostile pattern costs at most pattern × text
+// steps, because after a mismatch only the last * is tried again (an earlier one could gain nothing).
 
 #pragma once
 
