@@ -98,7 +98,8 @@ class AofReader {
   const AofReport& report() const { return report_; }
 
  private:
-  friend class AofReaderRun;
+  Status run(Applier* applier, BaseLoader& base_loader);
+
   FileSystem& fs_;
   AofLocation location_;
   AofReadOptions options_;

@@ -55,17 +55,19 @@ class LogRing {
 
   // May a write enter its shards? Two relaxed loads; any thread.
   bool has_credit() const {
-    return reserved_.load(std::memory_order_relaxed) - released_.load(std::memory_order_relaxed) <=
-               credit_bytes_ &&
+    // Signed: the two loads may come from different moments, and released may look newer.
+    const auto used = static_cast<int64_t>(reserved_.load(std::memory_order_relaxed) -
+                                           released_.load(std::memory_order_relaxed));
+    return used <= credit_bytes_ &&
            large_bytes_.load(std::memory_order_relaxed) <= large_bytes_max_;
   }
 
   // Any thread, inside the shards that the record speaks of. `record` is RESP that leaves the reader in
-  // database `last_db` when it was in `first_db` before.
+  // database `last_db` when it was in `first_db` before; it is not empty.
   uint64_t append(uint16_t first_db, uint16_t last_db, Bytes record);
   uint64_t append_command(uint16_t db, std::span<const Bytes> args);
 
-  uint64_t reserved() const { return reserved_.load(std::memory_order_acquire); }
+  uint64_t reserved() const { return reserved_.load(std::memory_order_relaxed); }
   uint64_t released() const { return released_.load(std::memory_order_acquire); }
   size_t outstanding_bytes() const;
   size_t capacity() const { return memory_.size(); }
@@ -83,9 +85,11 @@ class LogRing {
     bool large;     // payload is a block of its own
     bool poisoned;  // there was no memory for a large record: the log must fail here
   };
-  // The record at the taker's position, if it is complete. `payload` lives until release_to(record.end).
+  // The record at the taker's position, if it is complete. `payload` lives until release_to(record.end),
+  // that of a large record until free_large(), which every large record needs once.
   bool peek(Record& record) const;
   void take(const Record& record) { taken_ = record.end; }
+  void free_large(const Record& record);
   uint64_t taken() const { return taken_; }
   // Gives the space up to `end` (<= taken()) back to appenders.
   void release_to(uint64_t end);
@@ -95,11 +99,12 @@ class LogRing {
   std::atomic_ref<uint64_t> header_at(uint64_t sequence) const;
   uint64_t reserve(size_t payload_bytes);
   void publish(uint64_t begin, uint64_t header);
-  uint64_t append_large(uint16_t first_db, uint16_t last_db, char* block, size_t bytes);
+  char* allocate_large(size_t bytes);
+  uint64_t append_large(uint16_t first_db, uint16_t last_db, const char* block, size_t bytes);
 
   MirroredMemory memory_;
   uint64_t mask_ = 0;
-  uint64_t credit_bytes_ = 0;
+  int64_t credit_bytes_ = 0;
   uint64_t large_bytes_max_ = 0;
   std::function<void()> overflow_handler_;
   // Appenders write the first line, the taker the second.

@@ -3,8 +3,12 @@
 // Recovery reads it, the log writes it. It is Redis 7's text file, byte for byte, so that either server
 // opens the other's directory (docs/formats/oplog.md draws it):
 //
+//   #SM:5f0c2a91
 //   file appendonly.aof.1.base.rdb seq 1 type b
 //   file appendonly.aof.4.incr.aof seq 4 type i
+//
+// The first line, a comment to Redis, is the CRC-32C of all that follows it; without it nothing would
+// notice that an increment's "i" has become "h". A manifest that Redis wrote has none and is not checked.
 //
 //   1. There is at most one base; increments stand in ascending order of seq.
 //   2. It is replaced as a whole (temporary file, sync, rename, directory sync), so a crash leaves the

@@ -105,7 +105,7 @@ class OpLog {
   Error failure() const;  // only when failed()
 
   SyncPolicy policy() const;
-  void set_policy(SyncPolicy policy);  // live
+  void set_policy(SyncPolicy policy);  // live; without effect after a failure
   OpLogStats stats() const;
 
   // Set before start(). Called after every advance and on failure.

@@ -1,0 +1,138 @@
+#include "persistence/log_writer.h"
+
+#include "base/assert.h"
+#include "base/crc.h"
+#include "persistence/log_batch.h"
+
+namespace strata {
+
+// Room for the header, whose checksum is known last.
+void LogWriter::begin_batch() { batch_.assign(kBatchHeaderBytes, ' '); }
+
+void LogWriter::attach(File file, uint64_t size, uint64_t position, uint64_t salt) {
+  file_ = std::move(file);
+  salt_ = salt;
+  current_db_ = 0;
+  file_bytes_.store(size, std::memory_order_relaxed);
+  position_.store(position, std::memory_order_relaxed);
+  durable_position_.store(position, std::memory_order_relaxed);
+}
+
+Status LogWriter::write_complete() {
+  while (!failed()) {
+    Result<bool> wrote = write_batch();
+    if (!wrote) {
+      fail_with(wrote.error());
+      break;
+    }
+    if (!*wrote) return {};
+  }
+  discard();
+  return std::unexpected(failure_);
+}
+
+// One batch of what is complete; false when there is nothing.
+Result<bool> LogWriter::write_batch() {
+  begin_batch();
+  LogRing::Record record;
+  while (batch_.size() < kBatchBytes && ring_.peek(record)) {
+    if (record.poisoned) return fail(Errc::kOutOfMemory, "no memory for a large record of the log");
+    if (record.large) {
+      if (batch_.size() > kBatchHeaderBytes) break;
+      TRY(write_large(record));
+      return true;
+    }
+    select(record.first_db);
+    batch_.append(record.payload);
+    current_db_ = record.last_db;
+    ring_.take(record);
+  }
+  if (batch_.size() == kBatchHeaderBytes) return false;
+  // The bytes are copied: appenders may have the space back before the disk has spoken.
+  ring_.release_to(ring_.taken());
+  const uint64_t sequence = ring_.taken();
+  put_header({});
+  TRY(write_at_end(batch_));
+  advance(batch_.size() - kBatchHeaderBytes, sequence);
+  return true;
+}
+
+// A batch of its own, whose body is written from the record's block.
+Status LogWriter::write_large(const LogRing::Record& record) {
+  select(record.first_db);
+  current_db_ = record.last_db;
+  ring_.take(record);
+  ring_.release_to(record.end);
+  put_header(record.payload);
+  const uint64_t body_bytes = batch_.size() - kBatchHeaderBytes + record.payload.size();
+  Status status = body_bytes <= kBatchBodyBytesMax ? write_at_end(batch_)
+                                                   : fail(Errc::kTooLarge, "a record of the log is too large");
+  if (status) status = write_at_end(record.payload);
+  ring_.free_large(record);
+  if (status) advance(body_bytes, record.end);
+  return status;
+}
+
+void LogWriter::select(uint16_t db) {
+  if (db == current_db_) return;
+  append_select_to(batch_, db);
+  current_db_ = db;
+}
+
+void LogWriter::put_header(Bytes large_body) {
+  const Bytes body = Bytes(batch_).substr(kBatchHeaderBytes);
+  BatchHeader header{.position = position(), .bytes = body.size() + large_body.size(),
+                     .synced_to = durable_position()};
+  STRATA_ASSERT(header.synced_to <= header.position);
+  header.checksum = crc32c(crc32c(batch_checksum_seed(salt_, header), body), large_body);
+  format_batch_header(batch_.data(), header);
+}
+
+Status LogWriter::write_at_end(Bytes bytes) {
+  TRY(file_.write_at(file_bytes(), bytes));
+  file_bytes_.store(file_bytes() + bytes.size(), std::memory_order_relaxed);
+  return {};
+}
+
+void LogWriter::advance(uint64_t body_bytes, uint64_t sequence) {
+  position_.store(position() + body_bytes, std::memory_order_relaxed);
+  batch_count_.store(batch_count() + 1, std::memory_order_relaxed);
+  written_sequence_.store(sequence, std::memory_order_release);
+}
+
+Status LogWriter::seal() {
+  if (failed()) return std::unexpected(failure_);
+  STRATA_ASSERT(durable_position() == position());
+  begin_batch();
+  put_header({});
+  Status status = write_at_end(batch_);
+  if (status) status = file_.sync_data();
+  if (!status) fail_with(status.error());
+  return status;
+}
+
+LogWriter::Sync LogWriter::begin_sync() {
+  const bool nothing = failed() || durable_sequence() == written_sequence();
+  return {nothing ? nullptr : &file_, written_sequence(), position()};
+}
+
+void LogWriter::finish_sync(const Sync& sync, const Status& status) {
+  if (failed()) return;
+  if (!status) return fail_with(status.error());
+  sync_count_.store(sync_count() + 1, std::memory_order_relaxed);
+  durable_position_.store(sync.position, std::memory_order_relaxed);
+  durable_sequence_.store(sync.sequence, std::memory_order_release);
+}
+
+void LogWriter::fail_with(const Error& error) {
+  if (failed()) return;
+  failure_ = error;
+  failed_.store(true, std::memory_order_release);
+}
+
+void LogWriter::discard() {
+  for (LogRing::Record record; ring_.peek(record); ring_.take(record)) ring_.free_large(record);
+  ring_.release_to(ring_.taken());
+}
+
+}  // namespace strata

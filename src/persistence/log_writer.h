@@ -1,0 +1,89 @@
+// Takes complete records out of the ring, forms checksummed batches and writes them to the increment.
+//
+// OpLog owns one and calls it under its write lock; only the calls marked "any thread" go without. The
+// writer knows no threads and no policy: when to write and when to sync is OpLog's business.
+//
+//   1. written_sequence() and durable_sequence() only grow, durable <= written, and both stand still
+//      after the first failure. What the ring still yields is then thrown away, so that threads inside
+//      shards are never stuck; those writes were never acknowledged.
+//   2. A batch is one write, except that a large record's block follows its header from where it lies.
+//   3. Every increment begins in database 0, like a fresh connection.
+//   4. A half-written batch stays in the file as it is; recovery cuts it.
+
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+#include "base/result.h"
+#include "persistence/log_ring.h"
+#include "platform/file_system.h"
+
+namespace strata {
+
+constexpr size_t kBatchBytes = 1 << 20;  // a batch takes no further record beyond it
+static_assert(kBatchBytes > kInlineRecordBytes);
+
+class LogWriter {
+ public:
+  explicit LogWriter(LogRing& ring) : ring_(ring) {}
+
+  // Goes on in `file`, which holds `size` bytes, all durable, and so is everything below `position`.
+  void attach(File file, uint64_t size, uint64_t position, uint64_t salt);
+
+  // Writes everything complete. Success when there was nothing, or the log had failed before.
+  Status write_complete();
+  // An empty batch that says how much is durable, and a sync of it: afterwards damage to anything below
+  // is corruption, not a cut. Only when all is durable.
+  Status seal();
+
+  // A sync is begin_sync() under the lock, File::sync_data() without it, finish_sync() under it.
+  struct Sync {
+    File* file;  // null: nothing to do
+    uint64_t sequence;
+    uint64_t position;
+  };
+  Sync begin_sync();
+  void finish_sync(const Sync& sync, const Status& status);
+
+  void fail_with(const Error& error);
+
+  // Any thread.
+  uint64_t written_sequence() const { return written_sequence_.load(std::memory_order_acquire); }
+  uint64_t durable_sequence() const { return durable_sequence_.load(std::memory_order_acquire); }
+  uint64_t position() const { return position_.load(std::memory_order_relaxed); }
+  uint64_t durable_position() const { return durable_position_.load(std::memory_order_relaxed); }
+  uint64_t file_bytes() const { return file_bytes_.load(std::memory_order_relaxed); }
+  uint64_t batch_count() const { return batch_count_.load(std::memory_order_relaxed); }
+  uint64_t sync_count() const { return sync_count_.load(std::memory_order_relaxed); }
+  bool failed() const { return failed_.load(std::memory_order_acquire); }
+  Error failure() const { return failure_; }  // only when failed()
+
+ private:
+  Result<bool> write_batch();
+  Status write_large(const LogRing::Record& record);
+  Status write_at_end(Bytes bytes);
+  void select(uint16_t db);
+  void begin_batch();
+  void put_header(Bytes large_body);
+  void advance(uint64_t body_bytes, uint64_t sequence);
+  void discard();
+
+  LogRing& ring_;
+  File file_;
+  std::string batch_;  // header and body, kept between batches for its memory
+  uint64_t salt_ = 0;
+  int32_t current_db_ = 0;
+  std::atomic<uint64_t> written_sequence_{0};
+  std::atomic<uint64_t> durable_sequence_{0};
+  std::atomic<uint64_t> position_{0};
+  std::atomic<uint64_t> durable_position_{0};
+  std::atomic<uint64_t> file_bytes_{0};
+  std::atomic<uint64_t> batch_count_{0};
+  std::atomic<uint64_t> sync_count_{0};
+  Error failure_{Errc::kIo};
+  std::atomic<bool> failed_{false};
+};
+
+}  // namespace strata

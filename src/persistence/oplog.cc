@@ -1,0 +1,319 @@
+#include "persistence/oplog.h"
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "base/assert.h"
+#include "base/random.h"
+#include "persistence/log_lock.h"
+#include "persistence/log_writer.h"
+#include "persistence/oplog_files.h"
+#include "platform/entropy.h"
+#include "platform/thread.h"
+
+namespace strata {
+namespace {
+
+// A loop that keeps finding marks after its own commit does others' work; then the log thread takes over.
+constexpr int kInlineRoundsMax = 8;
+
+}  // namespace
+
+// Locks, in this order: sync_mutex_ (one sync at a time), lock_ (the writer and the manifest).
+class OpLog::Impl {
+ public:
+  Impl(FileSystem& fs, AofLocation location, const OpLogOptions& options, LogRing& ring)
+      : fs_(fs), location_(std::move(location)), options_(options), ring_(ring), writer_(ring),
+        policy_(options.policy), salt_state_(options.salt != 0 ? options.salt : random_u64()) {
+    ring_.set_overflow_handler([this] { write_now(); });
+  }
+  ~Impl() { end_threads(); }
+
+  Status open(const AofReport& recovered) {
+    const uint64_t salt = splitmix64(salt_state_);
+    TRY_ASSIGN(StartedLog log, start_new_increment(fs_, location_, recovered, salt));
+    manifest_ = std::move(log.manifest);
+    increment_seq_ = log.seq;
+    earlier_bytes_ = log.earlier_bytes;
+    base_bytes_ = recovered.base_bytes;
+    writer_.attach(std::move(log.increment), kOpeningBytes, recovered.end_position, salt);
+    return {};
+  }
+
+  void commit_inline() {
+    if (ring_.reserved() == writer_.written_sequence()) return;
+    if (policy() == SyncPolicy::kAlways) return ring_bell();
+    if (sync_in_flight_.load(std::memory_order_relaxed)) {
+      delayed_sync_count_.fetch_add(1, std::memory_order_relaxed);
+      return ring_bell();
+    }
+    const uint64_t before = writer_.written_sequence();
+    for (int round = 0;; ++round) {
+      if (round == kInlineRoundsMax) {
+        ring_bell();
+        break;
+      }
+      if (!lock_.try_lock_or_mark()) break;
+      (void)writer_.write_complete();  // a failure is in failed()
+      if (!lock_.unlock()) break;
+    }
+    if (writer_.written_sequence() != before || writer_.failed()) notify();
+  }
+
+  // Writes what is complete, waiting for the lock.
+  void write_now() {
+    lock_.lock();
+    (void)writer_.write_complete();
+    unlock();
+  }
+
+  // Writes what is complete and syncs what is written; writers go on while the disk works.
+  Status sync_once() {
+    std::scoped_lock one_at_a_time(sync_mutex_);
+    return sync_locked();
+  }
+
+  void request_sync() {
+    if (policy() == SyncPolicy::kAlways) return ring_bell();
+    {
+      std::scoped_lock guard(timer_mutex_);
+      sync_requested_ = true;
+    }
+    timer_.notify_one();
+  }
+
+  void start() {
+    STRATA_ASSERT(!log_thread_.joinable());
+    log_thread_ = std::thread([this] { log_thread_main(); });
+    sync_thread_ = std::thread([this] { sync_thread_main(); });
+  }
+
+  Status stop() {
+    end_threads();
+    if (std::exchange(stopped_, true)) return status();
+    std::scoped_lock one_at_a_time(sync_mutex_);
+    TRY(sync_locked());
+    lock_.lock();
+    Status sealed = writer_.seal();
+    unlock();
+    return sealed;
+  }
+
+  Status rotate() {
+    std::scoped_lock one_at_a_time(sync_mutex_);
+    lock_.lock();
+    Status status = rotate_locked();
+    unlock();
+    notify();
+    return status;
+  }
+
+  void set_policy(SyncPolicy policy) {
+    // A weaker policy must not acknowledge what a failed sync has left in doubt.
+    if (writer_.failed()) return;
+    policy_.store(policy, std::memory_order_relaxed);
+    ring_bell();  // what was written under a weaker policy may have waiters that now want a sync
+  }
+
+  OpLogStats stats() const {
+    OpLogStats stats;
+    stats.base_bytes = base_bytes_;
+    stats.current_bytes = earlier_bytes_.load(std::memory_order_relaxed) + writer_.file_bytes();
+    stats.buffer_bytes = ring_.outstanding_bytes();
+    stats.durable_position = writer_.durable_position();
+    stats.position = writer_.position();
+    stats.pending_sync_bytes =
+        stats.position > stats.durable_position ? stats.position - stats.durable_position : 0;
+    stats.increment_seq = increment_seq_.load(std::memory_order_relaxed);
+    stats.write_count = writer_.batch_count();
+    stats.sync_count = writer_.sync_count();
+    stats.delayed_sync_count = delayed_sync_count_.load(std::memory_order_relaxed);
+    stats.overflow_count = ring_.overflow_count();
+    stats.sync_in_flight = sync_in_flight_.load(std::memory_order_relaxed);
+    stats.last_write_ok = !writer_.failed();
+    return stats;
+  }
+
+  void notify() {
+    if (on_progress_) on_progress_();
+  }
+  Status status() const {
+    if (writer_.failed()) return std::unexpected(writer_.failure());
+    return {};
+  }
+  SyncPolicy policy() const { return policy_.load(std::memory_order_relaxed); }
+  const LogWriter& writer() const { return writer_; }
+  void set_on_progress(std::function<void()> callback) { on_progress_ = std::move(callback); }
+
+ private:
+  // Read-modify-write, so that the log thread's own exchange sees either the bell or, with it, the
+  // records that were appended before it was rung.
+  void ring_bell() {
+    if (bell_.exchange(1, std::memory_order_acq_rel) == 0) bell_.notify_one();
+  }
+
+  // Whoever left a mark has records that this holder may not have seen.
+  void unlock() {
+    if (lock_.unlock()) ring_bell();
+  }
+
+  Status sync_locked() {
+    lock_.lock();
+    (void)writer_.write_complete();
+    const LogWriter::Sync sync = writer_.begin_sync();
+    if (sync.file != nullptr) sync_in_flight_.store(true, std::memory_order_relaxed);
+    unlock();
+    notify();
+    if (sync.file == nullptr) return status();
+    // rotate() changes the file only with sync_mutex_, which is ours.
+    const Status synced = options_.test_skip_sync ? Status{} : sync.file->sync_data();
+    lock_.lock();
+    writer_.finish_sync(sync, synced);
+    sync_in_flight_.store(false, std::memory_order_relaxed);
+    unlock();
+    notify();
+    return status();
+  }
+
+  Status rotate_locked() {
+    (void)writer_.write_complete();
+    const LogWriter::Sync sync = writer_.begin_sync();
+    if (sync.file != nullptr) writer_.finish_sync(sync, sync.file->sync_data());
+    if (writer_.failed()) return fail(Errc::kReadOnly, "the log has failed");
+    const uint64_t seq = manifest_.next_increment_seq();
+    const LogOpening opening{.position = writer_.position(), .salt = splitmix64(salt_state_)};
+    TRY_ASSIGN(File file, create_increment(fs_, location_, seq, opening));
+    manifest_.increments.push_back({increment_name(location_, seq), seq});
+    Status stored = store_manifest(fs_, location_, manifest_);
+    if (!stored) {
+      // Nobody knows which manifest is on disk; writing on under either would contradict the other.
+      writer_.fail_with(stored.error());
+      return stored;
+    }
+    earlier_bytes_ += writer_.file_bytes();
+    increment_seq_ = seq;
+    writer_.attach(std::move(file), kOpeningBytes, opening.position, opening.salt);
+    return {};
+  }
+
+  void log_thread_main() {
+    name_this_thread("strata-log");
+    for (;;) {
+      bell_.wait(0, std::memory_order_acquire);
+      bell_.exchange(0, std::memory_order_acq_rel);
+      if (stopping_.load(std::memory_order_acquire)) return;
+      if (policy() == SyncPolicy::kAlways) {
+        (void)sync_once();
+      } else {
+        write_now();
+        notify();
+      }
+    }
+  }
+
+  void sync_thread_main() {
+    name_this_thread("strata-sync");
+    std::unique_lock guard(timer_mutex_);
+    while (!stopping_.load(std::memory_order_acquire)) {
+      timer_.wait_for(guard, std::chrono::milliseconds(options_.sync_interval_ms),
+                      [this] { return stopping_.load(std::memory_order_acquire) || sync_requested_; });
+      const bool wanted = std::exchange(sync_requested_, false) || policy() == SyncPolicy::kEverySecond;
+      if (stopping_.load(std::memory_order_acquire) || !wanted) continue;
+      guard.unlock();
+      (void)sync_once();
+      guard.lock();
+    }
+  }
+
+  void end_threads() {
+    {
+      std::scoped_lock guard(timer_mutex_);
+      stopping_.store(true, std::memory_order_release);
+    }
+    timer_.notify_all();
+    ring_bell();
+    if (log_thread_.joinable()) log_thread_.join();
+    if (sync_thread_.joinable()) sync_thread_.join();
+  }
+
+  FileSystem& fs_;
+  const AofLocation location_;
+  const OpLogOptions options_;
+  LogRing& ring_;
+  LogLock lock_;
+  LogWriter writer_;   // guarded by lock_, but for its any-thread getters
+  Manifest manifest_;  // guarded by lock_
+  std::mutex sync_mutex_;
+  std::atomic<SyncPolicy> policy_;
+  uint64_t salt_state_;  // guarded by lock_
+  uint64_t base_bytes_ = 0;
+  std::atomic<uint64_t> earlier_bytes_{0};
+  std::atomic<uint64_t> increment_seq_{0};
+  std::atomic<uint64_t> delayed_sync_count_{0};
+  std::atomic<bool> sync_in_flight_{false};
+  std::function<void()> on_progress_;
+
+  std::atomic<uint32_t> bell_{0};
+  std::atomic<bool> stopping_{false};
+  bool stopped_ = false;
+  std::mutex timer_mutex_;
+  std::condition_variable timer_;
+  bool sync_requested_ = false;  // guarded by timer_mutex_
+  std::thread log_thread_;
+  std::thread sync_thread_;
+};
+
+OpLog::OpLog(LogRing ring) : ring_(std::move(ring)) {}
+OpLog::~OpLog() = default;
+
+Result<std::unique_ptr<OpLog>> OpLog::open(FileSystem& fs, const AofLocation& location,
+                                           const OpLogOptions& options, const AofReport& recovered) {
+  TRY_ASSIGN(LogRing ring, LogRing::create(options.ring));
+  std::unique_ptr<OpLog> log(new OpLog(std::move(ring)));
+  log->impl_ = std::make_unique<Impl>(fs, location, options, log->ring_);
+  TRY(log->impl_->open(recovered));
+  return log;
+}
+
+uint64_t OpLog::append_record(RecordBuilder& builder) {
+  const Bytes record = builder.finish();
+  if (record.empty()) return appended_sequence();
+  return ring_.append(builder.first_db(), builder.last_db(), record);
+}
+
+uint64_t OpLog::append_group(uint16_t db, std::span<const std::span<const Bytes>> commands) {
+  RecordBuilder builder;
+  for (std::span<const Bytes> args : commands) builder.add(db, args);
+  return append_record(builder);
+}
+
+uint64_t OpLog::acknowledged_sequence() const {
+  return policy() == SyncPolicy::kAlways ? durable_sequence() : written_sequence();
+}
+
+void OpLog::commit_inline() { impl_->commit_inline(); }
+void OpLog::request_sync() { impl_->request_sync(); }
+uint64_t OpLog::written_sequence() const { return impl_->writer().written_sequence(); }
+uint64_t OpLog::durable_sequence() const { return impl_->writer().durable_sequence(); }
+bool OpLog::failed() const { return impl_->writer().failed(); }
+Error OpLog::failure() const { return impl_->writer().failure(); }
+SyncPolicy OpLog::policy() const { return impl_->policy(); }
+void OpLog::set_policy(SyncPolicy policy) { impl_->set_policy(policy); }
+OpLogStats OpLog::stats() const { return impl_->stats(); }
+void OpLog::set_on_progress(std::function<void()> callback) { impl_->set_on_progress(std::move(callback)); }
+void OpLog::start() { impl_->start(); }
+Status OpLog::stop() { return impl_->stop(); }
+Status OpLog::rotate() { return impl_->rotate(); }
+Status OpLog::step_sync() { return impl_->sync_once(); }
+
+Status OpLog::step_write() {
+  impl_->write_now();
+  impl_->notify();
+  return impl_->status();
+}
+
+}  // namespace strata
