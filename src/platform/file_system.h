@@ -20,11 +20,11 @@
 namespace strata {
 
 enum class OpenMode : uint8_t {
-  kRead,        // must exist
-  kReadWrite,   // must exist
-  kCreate,      // read and write; created empty when missing
-  kCreateNew,   // read and write; kExists when it is there
-  kTruncate,    // read and write; created, or emptied when it is there
+  kRead,       // must exist
+  kReadWrite,  // must exist
+  kCreate,     // read and write; created empty when missing
+  kCreateNew,  // read and write; kExists when it is there
+  kTruncate,   // read and write; created, or emptied when it is there
 };
 
 // What a file system gives for an open file. Implemented by real and simulated file systems.
@@ -80,12 +80,12 @@ class FileSystem {
  public:
   virtual ~FileSystem() = default;
   virtual Result<File> open(std::string_view path, OpenMode mode) = 0;
-  virtual Result<FileInfo> info(std::string_view path) = 0;  // kNotFound when missing
+  virtual Result<FileInfo> info(std::string_view path) = 0;               // kNotFound when missing
   virtual Status rename(std::string_view from, std::string_view to) = 0;  // replaces `to`, atomically
   virtual Status remove(std::string_view path) = 0;                       // a file
   virtual Status link(std::string_view existing, std::string_view name) = 0;
-  virtual Status create_directory(std::string_view path) = 0;             // kExists when it is there
-  virtual Status remove_directory(std::string_view path) = 0;             // must be empty
+  virtual Status create_directory(std::string_view path) = 0;                     // kExists when it is there
+  virtual Status remove_directory(std::string_view path) = 0;                     // must be empty
   virtual Result<std::vector<std::string>> list(std::string_view directory) = 0;  // names, sorted
   // Makes creates, renames, links and removals in `directory` durable.
   virtual Status sync_directory(std::string_view directory) = 0;

@@ -15,9 +15,9 @@ namespace strata {
 int64_t process_id();
 std::string executable_path();  // absolute; empty if unknown
 std::string host_name();
-std::string system_name();      // "Linux 6.1.0-18-amd64 x86_64", as in INFO's `os`
-std::string compiler_version(); // "12.2.0", as in INFO's `gcc_version`
-int pointer_bits();             // 64
+std::string system_name();       // "Linux 6.1.0-18-amd64 x86_64", as in INFO's `os`
+std::string compiler_version();  // "12.2.0", as in INFO's `gcc_version`
+int pointer_bits();              // 64
 
 // Detaches: the parent exits with status 0, the child leads a session of its own with its standard
 // streams on /dev/null. Call it before any thread exists.

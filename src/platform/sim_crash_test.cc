@@ -37,7 +37,8 @@ class FileModel {
     for (size_t at = 0; at < std::max(after.size(), synced_.size()); ++at) {
       bool is_synced = at < synced_.size() && at < after.size() && after[at] == synced_[at];
       if (!is_synced && !excused(at, after)) {
-        return testing::AssertionFailure() << "byte " << at << " of " << after.size() << " has no explanation";
+        return testing::AssertionFailure()
+               << "byte " << at << " of " << after.size() << " has no explanation";
       }
     }
     return testing::AssertionSuccess();
@@ -168,9 +169,15 @@ void run_name_history(uint64_t seed) {
           ASSERT_TRUE(file->sync_all());
         }
         break;
-      case 2: (void)fs.remove(one); break;
-      case 3: (void)fs.rename(one, two); break;
-      case 4: (void)fs.link(one, two); break;
+      case 2:
+        (void)fs.remove(one);
+        break;
+      case 3:
+        (void)fs.rename(one, two);
+        break;
+      case 4:
+        (void)fs.link(one, two);
+        break;
       case 5:
         ASSERT_TRUE(fs.sync_directory("/"));
         for (const std::string& name : names) allowed[name].clear();
@@ -269,9 +276,7 @@ int count_failures(Mistake mistake, uint64_t seeds) {
   return failures;
 }
 
-TEST(SimCrash, ReplaceFileSurvivesACutAtEveryOperation) {
-  EXPECT_EQ(count_failures(Mistake::kNone, 300), 0);
-}
+TEST(SimCrash, ReplaceFileSurvivesACutAtEveryOperation) { EXPECT_EQ(count_failures(Mistake::kNone, 300), 0); }
 
 TEST(SimCrash, MistakesAreCaught) {
   EXPECT_GT(count_failures(Mistake::kNoFileSync, 100), 0);

@@ -11,10 +11,14 @@ SimSurvival::SimSurvival(SimRandom& random, size_t change_count)
 
 bool SimSurvival::keeps(size_t index, SimRandom& random) const {
   switch (mode_) {
-    case Mode::kNone: return false;
-    case Mode::kAll: return true;
-    case Mode::kPrefix: return index < prefix_;
-    case Mode::kSubset: return random.one_in(2);
+    case Mode::kNone:
+      return false;
+    case Mode::kAll:
+      return true;
+    case Mode::kPrefix:
+      return index < prefix_;
+    case Mode::kSubset:
+      return random.one_in(2);
   }
   return false;
 }
@@ -137,7 +141,8 @@ std::string SimFileImage::synced() const {
 }
 
 size_t SimFileImage::unsynced_changes() const {
-  return static_cast<size_t>(std::ranges::count_if(changes_, [](const Change& change) { return !change.durable; }));
+  return static_cast<size_t>(
+      std::ranges::count_if(changes_, [](const Change& change) { return !change.durable; }));
 }
 
 }  // namespace strata

@@ -63,7 +63,7 @@ class SimFileImage {
  private:
   struct Change {
     uint64_t sequence = 0;
-    bool is_write = true;   // else a truncation to `offset`
+    bool is_write = true;  // else a truncation to `offset`
     uint64_t offset = 0;
     std::string bytes;
     bool durable = false;   // synced, but waits behind one in doubt to be folded into the image

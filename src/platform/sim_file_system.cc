@@ -11,16 +11,22 @@ namespace {
 
 constexpr int64_t kSimStartUs = 1'000'000'000'000;  // as ManualClock
 
-std::unexpected<Error> power_is_off() {
-  return fail(Errc::kClosed, "simulated power cut");
-}
+std::unexpected<Error> power_is_off() { return fail(Errc::kClosed, "simulated power cut"); }
 
 }  // namespace
 
 const char* sim_operation_name(SimOperation kind) {
-  constexpr const char* kNames[kSimOperationKinds] = {"open",   "write", "truncate", "sync",
-                                                      "rename", "link",  "remove",   "create_directory",
-                                                      "remove_directory", "sync_directory", "read"};
+  constexpr const char* kNames[kSimOperationKinds] = {"open",
+                                                      "write",
+                                                      "truncate",
+                                                      "sync",
+                                                      "rename",
+                                                      "link",
+                                                      "remove",
+                                                      "create_directory",
+                                                      "remove_directory",
+                                                      "sync_directory",
+                                                      "read"};
   return kNames[static_cast<size_t>(kind)];
 }
 
@@ -28,8 +34,8 @@ const char* sim_operation_name(SimOperation kind) {
 struct SimCall {
   SimOperation kind;
   std::string_view path;
-  std::string detail;                // for the trace
-  std::optional<uint64_t> epoch{};   // of an open file: when it was opened
+  std::string detail;               // for the trace
+  std::optional<uint64_t> epoch{};  // of an open file: when it was opened
 };
 
 struct SimAdmission {
@@ -84,7 +90,8 @@ void SimFileSystem::State::note(std::string line) {
   if (options.trace && trace.size() < kSimTraceLinesMax) trace.push_back(std::move(line));
 }
 
-void SimFileSystem::State::note_outcome(const SimCall& call, const SimAdmission& admission, const Error* error) {
+void SimFileSystem::State::note_outcome(const SimCall& call, const SimAdmission& admission,
+                                        const Error* error) {
   if (!options.trace || call.kind == SimOperation::kRead) return;
   std::string line = std::to_string(admission.index) + " " + sim_operation_name(call.kind) + " ";
   line.append(call.path).append(call.detail);
@@ -169,7 +176,10 @@ Status SimFileSystem::State::write(SimNode& node, std::optional<uint64_t> offset
 class SimFileSystem::OpenFile final : public FileImplementation {
  public:
   OpenFile(std::shared_ptr<State> state, SimNodePtr node, std::string path, bool writable)
-      : state_(std::move(state)), node_(std::move(node)), path_(std::move(path)), epoch_(state_->epoch),
+      : state_(std::move(state)),
+        node_(std::move(node)),
+        path_(std::move(path)),
+        epoch_(state_->epoch),
         writable_(writable) {}
 
   Result<size_t> read_at(uint64_t offset, MutableBytes out) override {
@@ -187,12 +197,14 @@ class SimFileSystem::OpenFile final : public FileImplementation {
 
   Status truncate(uint64_t size) override {
     std::string detail = " to " + std::to_string(size);
-    return state_->run<void>(call(SimOperation::kTruncate, std::move(detail)), [&](const SimAdmission&) -> Status {
-      if (!writable_) return fail(Errc::kInvalidArgument, "file is open for reading only");
-      node_->file.truncate(++state_->sequence, size);
-      state_->touch(*node_);
-      return {};
-    });
+    return state_->run<void>(call(SimOperation::kTruncate, std::move(detail)),
+                             [&](const SimAdmission&) -> Status {
+                               if (!writable_)
+                                 return fail(Errc::kInvalidArgument, "file is open for reading only");
+                               node_->file.truncate(++state_->sequence, size);
+                               state_->touch(*node_);
+                               return {};
+                             });
   }
 
   Result<uint64_t> size() override {
@@ -204,7 +216,9 @@ class SimFileSystem::OpenFile final : public FileImplementation {
   void prefetch(uint64_t, uint64_t) override {}
 
  private:
-  SimCall call(SimOperation kind, std::string detail = {}) { return {kind, path_, std::move(detail), epoch_}; }
+  SimCall call(SimOperation kind, std::string detail = {}) {
+    return {kind, path_, std::move(detail), epoch_};
+  }
 
   Status write(std::optional<uint64_t> offset, Bytes bytes) {
     std::string detail =
@@ -361,22 +375,25 @@ Result<FileInfo> SimFileSystem::info(std::string_view path) {
 Status SimFileSystem::rename(std::string_view from, std::string_view to) {
   State& state = *state_;
   std::string detail = " to " + std::string(to);
-  return state.run<void>({SimOperation::kRename, from, std::move(detail)}, [&](const SimAdmission&) -> Status {
-    TRY_ASSIGN(SimPlace source, state.tree.locate(from));
-    TRY_ASSIGN(SimPlace target, state.tree.locate(to));
-    SimNodePtr node = source.node();
-    SimNodePtr old = target.node();
-    if (node == nullptr) return fail(Errc::kNotFound, "rename");
-    if (node == old) return {};  // two links to one file: POSIX does nothing
-    if (old != nullptr && old->is_directory && !node->is_directory) return fail(Errc::kInvalidArgument, "rename");
-    if (old != nullptr && !old->is_directory && node->is_directory) return fail(Errc::kNotFound, "rename");
-    if (old != nullptr && !old->entries.empty()) return fail(Errc::kExists, "rename");
-    if (node->is_directory && source.directory != target.directory) {
-      return fail(Errc::kUnsupported, "rename a directory to another parent");
-    }
-    state.tree.rename(++state.sequence, source, target);
-    return {};
-  });
+  return state.run<void>({SimOperation::kRename, from, std::move(detail)},
+                         [&](const SimAdmission&) -> Status {
+                           TRY_ASSIGN(SimPlace source, state.tree.locate(from));
+                           TRY_ASSIGN(SimPlace target, state.tree.locate(to));
+                           SimNodePtr node = source.node();
+                           SimNodePtr old = target.node();
+                           if (node == nullptr) return fail(Errc::kNotFound, "rename");
+                           if (node == old) return {};  // two links to one file: POSIX does nothing
+                           if (old != nullptr && old->is_directory && !node->is_directory)
+                             return fail(Errc::kInvalidArgument, "rename");
+                           if (old != nullptr && !old->is_directory && node->is_directory)
+                             return fail(Errc::kNotFound, "rename");
+                           if (old != nullptr && !old->entries.empty()) return fail(Errc::kExists, "rename");
+                           if (node->is_directory && source.directory != target.directory) {
+                             return fail(Errc::kUnsupported, "rename a directory to another parent");
+                           }
+                           state.tree.rename(++state.sequence, source, target);
+                           return {};
+                         });
 }
 
 Status SimFileSystem::remove(std::string_view path) {
@@ -394,14 +411,15 @@ Status SimFileSystem::remove(std::string_view path) {
 Status SimFileSystem::link(std::string_view existing, std::string_view name) {
   State& state = *state_;
   std::string detail = " as " + std::string(name);
-  return state.run<void>({SimOperation::kLink, existing, std::move(detail)}, [&](const SimAdmission&) -> Status {
-    TRY_ASSIGN(SimNodePtr node, state.tree.find(existing));
-    TRY_ASSIGN(SimPlace place, state.tree.locate(name));
-    if (place.node() != nullptr) return fail(Errc::kExists, "link");
-    if (node->is_directory) return fail(Errc::kPermission, "link a directory");
-    state.tree.add(++state.sequence, place, node);
-    return {};
-  });
+  return state.run<void>({SimOperation::kLink, existing, std::move(detail)},
+                         [&](const SimAdmission&) -> Status {
+                           TRY_ASSIGN(SimNodePtr node, state.tree.find(existing));
+                           TRY_ASSIGN(SimPlace place, state.tree.locate(name));
+                           if (place.node() != nullptr) return fail(Errc::kExists, "link");
+                           if (node->is_directory) return fail(Errc::kPermission, "link a directory");
+                           state.tree.add(++state.sequence, place, node);
+                           return {};
+                         });
 }
 
 Status SimFileSystem::create_directory(std::string_view path) {

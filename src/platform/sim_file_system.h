@@ -24,8 +24,8 @@
 // holds for a failed sync_directory().
 //
 // Operations are what a crash test cuts between: opens, writes (append is one), truncations, syncs,
-// renames, links, removals, creation and removal of directories, directory syncs. They are numbered from 1 in the order in
-// which they begin. Reads (read_at, size, info, list) have no number but can be made to fail.
+// renames, links, removals, creation and removal of directories, directory syncs. They are numbered from 1 in
+// the order in which they begin. Reads (read_at, size, info, list) have no number but can be made to fail.
 //
 // Threads: all calls may come from any thread; one mutex guards everything, and is not held while a
 // hook runs. With one calling thread the same seeds give the same trace. Files may outlive the file

@@ -47,22 +47,24 @@ std::set<std::string> outcomes(std::string_view path, Make make) {
 using Outcomes = std::set<std::string>;
 
 TEST(SimFileSystem, SyncedDataUnderASyncedNameSurvives) {
-  EXPECT_EQ(outcomes("d/f", [](SimFileSystem& fs) {
-              ASSERT_TRUE(fs.create_directory("d"));
-              ASSERT_TRUE(fs.sync_directory("/"));
-              put_synced(fs, "d/f", "data");
-            }),
+  EXPECT_EQ(outcomes("d/f",
+                     [](SimFileSystem& fs) {
+                       ASSERT_TRUE(fs.create_directory("d"));
+                       ASSERT_TRUE(fs.sync_directory("/"));
+                       put_synced(fs, "d/f", "data");
+                     }),
             Outcomes{"data"});
 }
 
 TEST(SimFileSystem, UnsyncedBytesAreKeptOrLost) {
-  EXPECT_EQ(outcomes("f", [](SimFileSystem& fs) {
-              put_synced(fs, "f", "ab");
-              File file = open_or_die(fs, "f", OpenMode::kReadWrite);
-              ASSERT_TRUE(file.append("c"));
-              ASSERT_TRUE(file.append("d"));
-              EXPECT_EQ(contents(fs, "f"), "abcd");  // reads see the page cache
-            }),
+  EXPECT_EQ(outcomes("f",
+                     [](SimFileSystem& fs) {
+                       put_synced(fs, "f", "ab");
+                       File file = open_or_die(fs, "f", OpenMode::kReadWrite);
+                       ASSERT_TRUE(file.append("c"));
+                       ASSERT_TRUE(file.append("d"));
+                       EXPECT_EQ(contents(fs, "f"), "abcd");  // reads see the page cache
+                     }),
             (Outcomes{"ab", "abc", "abcd", std::string("ab\0d", 4)}));
 }
 
@@ -89,24 +91,27 @@ TEST(SimFileSystem, SyncedNameWithoutSyncedDataIsEmptyOrWholeOrGarbage) {
 }
 
 TEST(SimFileSystem, RemovalsAndTruncationsMayBeUndone) {
-  EXPECT_EQ(outcomes("f", [](SimFileSystem& fs) {
-              put_synced(fs, "f", "old");
-              ASSERT_TRUE(fs.remove("f"));
-            }),
+  EXPECT_EQ(outcomes("f",
+                     [](SimFileSystem& fs) {
+                       put_synced(fs, "f", "old");
+                       ASSERT_TRUE(fs.remove("f"));
+                     }),
             (Outcomes{"<kNotFound>", "old"}));
-  EXPECT_EQ(outcomes("f", [](SimFileSystem& fs) {
-              put_synced(fs, "f", "old");
-              (void)open_or_die(fs, "f", OpenMode::kTruncate);
-            }),
+  EXPECT_EQ(outcomes("f",
+                     [](SimFileSystem& fs) {
+                       put_synced(fs, "f", "old");
+                       (void)open_or_die(fs, "f", OpenMode::kTruncate);
+                     }),
             (Outcomes{"", "old"}));
 }
 
 TEST(SimFileSystem, ARenameIsWholeOrNot) {
-  EXPECT_EQ(outcomes("f", [](SimFileSystem& fs) {
-              put_synced(fs, "f", "old");
-              put_synced(fs, "t", "new");
-              ASSERT_TRUE(fs.rename("t", "f"));
-            }),
+  EXPECT_EQ(outcomes("f",
+                     [](SimFileSystem& fs) {
+                       put_synced(fs, "f", "old");
+                       put_synced(fs, "t", "new");
+                       ASSERT_TRUE(fs.rename("t", "f"));
+                     }),
             (Outcomes{"old", "new"}));
   for (uint64_t seed = 0; seed < kSeeds; ++seed) {
     SimFileSystem fs;
@@ -119,18 +124,20 @@ TEST(SimFileSystem, ARenameIsWholeOrNot) {
 }
 
 TEST(SimFileSystem, LinksAreLostAloneAndShareTheirFile) {
-  EXPECT_EQ(outcomes("g", [](SimFileSystem& fs) {
-              put_synced(fs, "f", "data");
-              ASSERT_TRUE(fs.link("f", "g"));
-            }),
+  EXPECT_EQ(outcomes("g",
+                     [](SimFileSystem& fs) {
+                       put_synced(fs, "f", "data");
+                       ASSERT_TRUE(fs.link("f", "g"));
+                     }),
             (Outcomes{"<kNotFound>", "data"}));
 }
 
 TEST(SimFileSystem, ALostDirectoryTakesItsFilesAlong) {
-  EXPECT_EQ(outcomes("d/f", [](SimFileSystem& fs) {
-              ASSERT_TRUE(fs.create_directory("d"));
-              put_synced(fs, "d/f", "data");
-            }),
+  EXPECT_EQ(outcomes("d/f",
+                     [](SimFileSystem& fs) {
+                       ASSERT_TRUE(fs.create_directory("d"));
+                       put_synced(fs, "d/f", "data");
+                     }),
             (Outcomes{"<kNotFound>", "data"}));
 }
 
@@ -147,6 +154,21 @@ TEST(SimFileSystem, SyncingOneEndOfARenameMakesItDurable) {
     EXPECT_EQ(outcomes("a/f", make), Outcomes{"<kNotFound>"});
     EXPECT_EQ(outcomes("b/f", make), Outcomes{"data"});
   }
+}
+
+TEST(SimFileSystem, ADurableRenameSettlesWhatHappenedToItsOldNameBefore) {
+  auto make = [](SimFileSystem& fs) {
+    ASSERT_TRUE(fs.create_directory("a"));
+    ASSERT_TRUE(fs.create_directory("b"));
+    ASSERT_TRUE(fs.sync_directory("/"));
+    File file = open_or_die(fs, "a/f", OpenMode::kCreate);
+    ASSERT_TRUE(file.append("data"));
+    ASSERT_TRUE(file.sync_all());
+    ASSERT_TRUE(fs.rename("a/f", "b/f"));
+    ASSERT_TRUE(fs.sync_directory("b"));
+  };
+  EXPECT_EQ(outcomes("a/f", make), Outcomes{"<kNotFound>"});
+  EXPECT_EQ(outcomes("b/f", make), Outcomes{"data"});
 }
 
 TEST(SimFileSystem, LongWritesTearAtSectors) {
@@ -217,7 +239,8 @@ TEST(SimFileSystem, FaultsHitTheChosenOperations) {
   SimFileSystem fs;
   File log = open_or_die(fs, "log", OpenMode::kCreate);
   File other = open_or_die(fs, "other", OpenMode::kCreate);
-  fs.add_fault({.kind = SimOperation::kWrite, .error = Errc::kNoSpace, .nth = 2, .count = 2, .path_part = "log"});
+  fs.add_fault(
+      {.kind = SimOperation::kWrite, .error = Errc::kNoSpace, .nth = 2, .count = 2, .path_part = "log"});
   EXPECT_TRUE(log.append("1"));
   EXPECT_TRUE(other.append("1"));
   EXPECT_EQ(log.append("2").error().code, Errc::kNoSpace);

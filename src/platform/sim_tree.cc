@@ -37,9 +37,7 @@ SimNodePtr SimPlace::node() const {
   return entry == directory->entries.end() ? nullptr : entry->second;
 }
 
-SimTree::SimTree() : root_(std::make_shared<SimNode>()) {
-  root_->is_directory = true;
-}
+SimTree::SimTree() : root_(std::make_shared<SimNode>()) { root_->is_directory = true; }
 
 Result<SimNodePtr> SimTree::find(std::string_view path) const {
   TRY_ASSIGN(std::vector<std::string_view> names, split_path(path));
@@ -67,12 +65,14 @@ Result<SimPlace> SimTree::locate(std::string_view path) const {
 
 void SimTree::add(uint64_t sequence, const SimPlace& place, SimNodePtr node) {
   place.directory->entries[place.name] = node;
-  changes_.push_back({.sequence = sequence, .kind = Kind::kAdd, .place = place, .to = {}, .node = std::move(node)});
+  changes_.push_back(
+      {.sequence = sequence, .kind = Kind::kAdd, .place = place, .to = {}, .node = std::move(node)});
 }
 
 void SimTree::remove(uint64_t sequence, const SimPlace& place) {
   place.directory->entries.erase(place.name);
-  changes_.push_back({.sequence = sequence, .kind = Kind::kRemove, .place = place, .to = {}, .node = nullptr});
+  changes_.push_back(
+      {.sequence = sequence, .kind = Kind::kRemove, .place = place, .to = {}, .node = nullptr});
 }
 
 void SimTree::rename(uint64_t sequence, const SimPlace& from, const SimPlace& to) {

@@ -68,9 +68,9 @@ class SimTree {
   struct Change {
     uint64_t sequence = 0;
     Kind kind = Kind::kAdd;
-    SimPlace place;  // of a rename: the old name
-    SimPlace to;     // of a rename: the new name
-    SimNodePtr node; // what was added or renamed
+    SimPlace place;   // of a rename: the old name
+    SimPlace to;      // of a rename: the new name
+    SimNodePtr node;  // what was added or renamed
     bool durable = false;
     bool in_doubt = false;
 

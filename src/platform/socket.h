@@ -66,8 +66,8 @@ class Socket {
 // Both ends of a Unix connection carry the listener's path, as in Redis.
 struct SocketAddress {
   std::string text;
-  std::string host;       // without port and brackets; the path of a Unix socket
-  uint16_t port = 0;      // 0 for a Unix socket
+  std::string host;   // without port and brackets; the path of a Unix socket
+  uint16_t port = 0;  // 0 for a Unix socket
   bool is_unix = false;
   bool is_loopback = false;  // 127.0.0.0/8, ::1, or a Unix socket: what protected mode lets in
 };

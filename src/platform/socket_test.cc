@@ -20,9 +20,7 @@ Socket listen_or_die(std::string_view address, uint16_t port = 0) {
   return listener ? std::move(*listener) : Socket();
 }
 
-uint16_t port_of(const Socket& socket) {
-  return local_address(socket.handle())->port;
-}
+uint16_t port_of(const Socket& socket) { return local_address(socket.handle())->port; }
 
 Socket accept_or_die(const Socket& listener) {
   EXPECT_TRUE(*wait_ready(listener.handle(), Readiness::kReadable, kPatienceMs));

@@ -54,13 +54,9 @@ Clock& system_clock() {
   return instance;
 }
 
-int64_t monotonic_ns() {
-  return read_ns(CLOCK_MONOTONIC);
-}
+int64_t monotonic_ns() { return read_ns(CLOCK_MONOTONIC); }
 
-int64_t thread_cpu_us() {
-  return read_ns(CLOCK_THREAD_CPUTIME_ID) / 1'000;
-}
+int64_t thread_cpu_us() { return read_ns(CLOCK_THREAD_CPUTIME_ID) / 1'000; }
 
 double cycles_per_us() {
   static const double rate = measure_cycles_per_us();

@@ -31,9 +31,7 @@ std::string read_proc(const char* path) {
   return text;
 }
 
-int64_t to_us(const timeval& time) {
-  return int64_t{time.tv_sec} * 1'000'000 + time.tv_usec;
-}
+int64_t to_us(const timeval& time) { return int64_t{time.tv_sec} * 1'000'000 + time.tv_usec; }
 
 CpuUsage usage_of(int who) {
   rusage usage{};
@@ -59,9 +57,7 @@ CpuUsage main_thread_usage() {
 
 }  // namespace
 
-int64_t process_id() {
-  return ::getpid();
-}
+int64_t process_id() { return ::getpid(); }
 
 std::string executable_path() {
   char path[PATH_MAX];
@@ -92,9 +88,7 @@ std::string compiler_version() {
 #endif
 }
 
-int pointer_bits() {
-  return CHAR_BIT * static_cast<int>(sizeof(void*));
-}
+int pointer_bits() { return CHAR_BIT * static_cast<int>(sizeof(void*)); }
 
 Status daemonize() {
   pid_t child = ::fork();
@@ -130,7 +124,8 @@ ProcessMemory process_memory() {
   std::string status = read_proc("/proc/self/status");
   size_t field = status.find(kPeakField);
   if (field != std::string::npos) {
-    memory.resident_bytes_peak = std::strtoull(status.c_str() + field + kPeakField.size(), nullptr, 10) * 1024;
+    memory.resident_bytes_peak =
+        std::strtoull(status.c_str() + field + kPeakField.size(), nullptr, 10) * 1024;
   }
   // The two are read one after the other, and the kernel updates the peak lazily.
   if (memory.resident_bytes_peak < memory.resident_bytes) memory.resident_bytes_peak = memory.resident_bytes;
@@ -143,13 +138,9 @@ uint64_t system_memory_bytes() {
   return pages > 0 && page_bytes > 0 ? static_cast<uint64_t>(pages) * static_cast<uint64_t>(page_bytes) : 0;
 }
 
-ProcessCpu process_cpu() {
-  return {usage_of(RUSAGE_SELF), usage_of(RUSAGE_CHILDREN), main_thread_usage()};
-}
+ProcessCpu process_cpu() { return {usage_of(RUSAGE_SELF), usage_of(RUSAGE_CHILDREN), main_thread_usage()}; }
 
-CpuUsage thread_cpu_usage() {
-  return usage_of(RUSAGE_THREAD);
-}
+CpuUsage thread_cpu_usage() { return usage_of(RUSAGE_THREAD); }
 
 uint64_t raise_descriptor_limit(uint64_t wanted) {
   rlimit limit{};

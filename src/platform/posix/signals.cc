@@ -82,7 +82,9 @@ void on_crash(int signal, siginfo_t* info, void*) {
     ::sleep(kPatienceS);
   } else {
     write_report(STDERR_FILENO, signal, info->si_addr);
-    int log = crash_log_path[0] == '\0' ? -1 : ::open(crash_log_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    int log = crash_log_path[0] == '\0'
+                  ? -1
+                  : ::open(crash_log_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
     if (log >= 0) {
       write_report(log, signal, info->si_addr);
       ::close(log);
@@ -105,22 +107,30 @@ void install_stop_signals(WakeEvent* wake) {
   for (int signal : kStopSignals) set_handler(signal, &on_stop_signal);
 }
 
-int stop_signal() {
-  return stop_requested.load();
-}
+int stop_signal() { return stop_requested.load(); }
 
 const char* signal_name(int signal) {
   switch (signal) {
-    case SIGTERM: return "SIGTERM";
-    case SIGINT: return "SIGINT";
-    case SIGSEGV: return "SIGSEGV";
-    case SIGBUS: return "SIGBUS";
-    case SIGFPE: return "SIGFPE";
-    case SIGILL: return "SIGILL";
-    case SIGABRT: return "SIGABRT";
-    case SIGHUP: return "SIGHUP";
-    case SIGPIPE: return "SIGPIPE";
-    default: return "another signal";
+    case SIGTERM:
+      return "SIGTERM";
+    case SIGINT:
+      return "SIGINT";
+    case SIGSEGV:
+      return "SIGSEGV";
+    case SIGBUS:
+      return "SIGBUS";
+    case SIGFPE:
+      return "SIGFPE";
+    case SIGILL:
+      return "SIGILL";
+    case SIGABRT:
+      return "SIGABRT";
+    case SIGHUP:
+      return "SIGHUP";
+    case SIGPIPE:
+      return "SIGPIPE";
+    default:
+      return "another signal";
   }
 }
 

@@ -7,17 +7,11 @@
 
 namespace strata {
 
-bool stdin_is_terminal() {
-  return ::isatty(STDIN_FILENO) == 1;
-}
+bool stdin_is_terminal() { return ::isatty(STDIN_FILENO) == 1; }
 
-bool stdout_is_terminal() {
-  return ::isatty(STDOUT_FILENO) == 1;
-}
+bool stdout_is_terminal() { return ::isatty(STDOUT_FILENO) == 1; }
 
-bool stderr_is_terminal() {
-  return ::isatty(STDERR_FILENO) == 1;
-}
+bool stderr_is_terminal() { return ::isatty(STDERR_FILENO) == 1; }
 
 int terminal_columns() {
   constexpr int kColumnsUnknown = 80;

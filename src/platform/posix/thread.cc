@@ -39,9 +39,7 @@ std::vector<int> usable_cpus() {
   return cpus;
 }
 
-int usable_cpu_count() {
-  return static_cast<int>(usable_cpus().size());
-}
+int usable_cpu_count() { return static_cast<int>(usable_cpus().size()); }
 
 Status pin_this_thread(std::span<const int> cpus) {
   cpu_set_t set;
@@ -54,13 +52,9 @@ Status pin_this_thread(std::span<const int> cpus) {
   return {};
 }
 
-int64_t this_thread_id() {
-  return ::syscall(SYS_gettid);
-}
+int64_t this_thread_id() { return ::syscall(SYS_gettid); }
 
-void yield_thread() {
-  ::sched_yield();
-}
+void yield_thread() { ::sched_yield(); }
 
 Result<WakeEvent> WakeEvent::create() {
   int fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
