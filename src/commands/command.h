@@ -47,6 +47,7 @@ enum CommandFlag : uint32_t {
   kMovableKeys = 1 << 20,
   // Ours. Which shards a command needs when its keys do not say it:
   kAllShards = 1 << 24,    // runs while every shard is held
+  kRunsInMulti = 1 << 26,  // not queued in a transaction
   kConnection = 1 << 25,   // needs no shard: it concerns the connection or the server; `run` sees to shards itself
 };
 

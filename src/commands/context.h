@@ -53,6 +53,8 @@ struct KeyspaceCounters {
   std::atomic<uint64_t> hits{0};
   std::atomic<uint64_t> misses{0};
   std::atomic<uint64_t> changes{0};  // rdb_changes_since_last_save is their sum less that at the last save
+
+  void add_changes(uint64_t n) { changes.store(changes.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
 };
 
 class Context {
@@ -65,9 +67,14 @@ class Context {
     EffectSink* sink;  // null: nothing is logged (no AOF, or loading)
   };
 
-  Context(const Environment& environment, Reply& reply, Session* session)
-      : environment_(environment), reply_(&reply), session_(session) {}
+  explicit Context(const Environment& environment) : environment_(environment) {}
 
+  // Before commands of another client. `session` is null while replaying the log.
+  void set_client(Reply& reply, Session* session) {
+    reply_ = &reply;
+    session_ = session;
+  }
+  void set_sink(EffectSink* sink) { environment_.sink = sink; }
   // Before each command. `first_key` is the key of args[first_key_index] when it has been hashed already.
   void begin(const Command& command, std::span<const Bytes> args, uint16_t db, int64_t now_ms, const Key& first_key) {
     command_ = &command;
@@ -156,8 +163,8 @@ class Context {
   static constexpr uint32_t kNoEffect = UINT32_MAX;
 
   Environment environment_;
-  Reply* reply_;
-  Session* session_;
+  Reply* reply_ = nullptr;
+  Session* session_ = nullptr;
   const Command* command_ = nullptr;
   std::span<const Bytes> args_;
   uint16_t db_ = 0;

@@ -4,8 +4,10 @@
 
 namespace strata {
 
-void JobRunner::start(ShardJob& job) {
-  job.next_shard_ = 0;
+void JobRunner::start(ShardJob& job) { start_from(job, 0); }
+
+void JobRunner::start_from(ShardJob& job, uint32_t shard) {
+  job.next_shard_ = shard;
   granted_.push_back(&job);
   drain();
 }
@@ -46,6 +48,7 @@ void JobRunner::advance(ShardJob& job) {
     job.next_shard_ = s + 1;  // before queueing: afterwards the job is somebody else's
     if (!ownership.try_enter_for_a_while() && !ownership.enter_or_queue(job)) return;
   }
+  if (!job.may_run_here()) return job.send_home();
   job.run();
   for (uint32_t s = 0; (s = job.shards.next(s)) != ShardSet::kEnd; ++s) {
     if (ShardWaiter* next = keyspace_.shard(s).ownership.leave()) granted_.push_back(static_cast<ShardJob*>(next));

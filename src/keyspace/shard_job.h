@@ -27,6 +27,8 @@ class ShardJob : public ShardWaiter {
   virtual void finished() = 0;
   // Has JobRunner::resume() called on the thread that the job calls home, soon, keeping the shards it holds.
   virtual void send_home() = 0;
+  // False: only at home. Asked when all shards are held.
+  virtual bool may_run_here() const { return true; }
 
  protected:
   virtual ~ShardJob() = default;
@@ -43,6 +45,8 @@ class JobRunner {
 
   // Begins. May have finished when this returns, or go on elsewhere.
   void start(ShardJob& job);
+  // The same for a job whose shards below `shard` the caller has entered for it.
+  void start_from(ShardJob& job, uint32_t shard);
   // Continues a job that was sent home.
   void resume(ShardJob& job);
   // Leaves a shard that was entered directly, and sees to who waits for it.

@@ -50,10 +50,14 @@ class Connection final : private SendCompletion {
   void close_now();
   void close_after_reply();
   bool closing() const { return closing_; }
+  bool ending() const { return closing_ || close_after_reply_; }
 
   // From here on the output waits for `sequence` of the log.
   void wait_for_log(uint64_t from_byte, uint64_t sequence);
   bool waits_for_log() const { return !marks_.empty(); }
+
+  // When the client last took a byte; for client-stall-timeout.
+  int64_t last_sent_ms() const { return last_sent_ms_; }
 
   Session& session() { return session_; }
   Reply& reply() { return reply_; }
@@ -75,24 +79,26 @@ class Connection final : private SendCompletion {
     uint64_t sequence;
   };
   // Waits for resume().
-  struct Resumption final : public Operation {
+  struct Resumption final : public Operation, public PostedWork {
     explicit Resumption(Connection& connection) : connection_(connection) {}
     void await_resume() const {}
     void cancel() override;
     bool start() override;
     void refuse() override {}
-    void wake() { finish(); }
+    void run() override { finish(); }
     Connection& connection_;
   };
 
   void receive(Bytes bytes);
-  size_t execute(Bytes input);
   uint64_t sendable_bytes();
+  void fail_log_waiters();
   void on_sent(Result<size_t> sent) override;
   void publish_sizes();
   bool over_output_limit() const;
 
   static constexpr size_t kSlicesPerSend = 64;
+  static constexpr size_t kFewSlices = 4;
+  static constexpr size_t kFewSlicesBytes = 32 * 1024;
 
   Worker& worker_;
   std::unique_ptr<Stream> stream_;
@@ -104,12 +110,14 @@ class Connection final : private SendCompletion {
   std::deque<Mark> marks_;
   std::unique_ptr<QueuedJob> job_;
   Resumption* waiting_ = nullptr;
-  std::unique_ptr<Bytes[]> send_slices_;
-  uint64_t sending_bytes_ = 0;
+  size_t pending_begin_ = 0;           // bytes of it that are done with
+  Bytes few_slices_[kFewSlices];
+  std::unique_ptr<Bytes[]> many_slices_;
+  int64_t last_sent_ms_ = 0;
   Stall stall_ = Stall::kNone;
+  bool runnable_input_ = false;        // pending input may hold whole commands
   bool closing_ = false;
   bool close_after_reply_ = false;
-  bool resume_requested_ = false;
 };
 
 }  // namespace strata

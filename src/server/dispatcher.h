@@ -32,6 +32,7 @@ class QueuedJob final : public ShardJob {
   void run() override;
   void finished() override;
   void send_home() override;
+  bool may_run_here() const override;
 
   // Commands that go together: the directly following ones for the same single shard; or all of EXEC.
   std::vector<OwnedCommand> commands;
@@ -43,6 +44,7 @@ class QueuedJob final : public ShardJob {
  private:
   struct GoHome;
   struct Arrive;
+  const bool muted_;
   Connection& connection_;
   Output output_;
   std::unique_ptr<GoHome> go_home_;
@@ -64,6 +66,9 @@ class Dispatcher {
   // The middle of a command: all shards in `held` are entered. Returns the log sequence its reply waits for.
   uint64_t run_held(const RegisteredCommand& command, std::span<const Bytes> args, Bytes canonical_raw, const Key& key,
                     const ShardSet& held, uint16_t db, int64_t now_ms, Reply& reply, Session* session);
+  // run_held() with the time it took.
+  uint64_t run_timed(const RegisteredCommand& command, std::span<const Bytes> args, const ShardSet& held, uint16_t db,
+                     int64_t now_ms, Reply& reply, Session& session);
   // The same for the commands of a transaction, whose effects become one record.
   uint64_t run_transaction_held(std::span<const OwnedCommand> commands, const ShardSet& held, Session& session,
                                 int64_t now_ms, Reply& reply);
@@ -82,14 +87,23 @@ class Dispatcher {
 
   size_t run_batch(Connection& connection, std::span<const ParsedCommand> commands);
   void prepare(Connection& connection, std::span<const ParsedCommand> commands);
-  void run_one(Connection& connection, std::span<const ParsedCommand> rest, size_t position);
+  bool run_one(Connection& connection, std::span<const ParsedCommand> rest, size_t position);
+  void run_admitted(Connection& connection, std::span<const ParsedCommand> rest, size_t position);
   void run_single_shard(Connection& connection, std::span<const ParsedCommand> rest, size_t position);
   void run_multi_shard(Connection& connection, const ParsedCommand& parsed, const Prepared& prepared);
-  void run_unsharded(Connection& connection, const ParsedCommand& parsed, const Prepared& prepared);
+  uint64_t run_entered(const RegisteredCommand& command, std::span<const Bytes> args, Bytes canonical_raw,
+                       const Key& key, uint16_t db, int64_t now_ms, Reply& reply, Session* session);
+  uint64_t settle_sequence(const ShardSet& held, uint64_t sequence);
+  uint32_t enter_all(const ShardSet& shards);
+  void leave_all(const ShardSet& shards);
+  int64_t now_ms() const;
+
+  // admission.cc
   bool admit(Connection& connection, const ParsedCommand& parsed, const RegisteredCommand& command);
-  bool queue_in_transaction(Connection& connection, const ParsedCommand& parsed, const RegisteredCommand& command);
+  void queue_in_transaction(Connection& connection, const ParsedCommand& parsed, const RegisteredCommand& command);
   void reject(Session& session, Reply& reply, const RegisteredCommand* command, Bytes text);
-  void refuse_unknown(Connection& connection, const ParsedCommand& parsed, const RegisteredCommand* container);
+  void refuse(Connection& connection, const ParsedCommand& parsed, const RegisteredCommand* command);
+  void note_error(const RegisteredCommand& command, const Reply& reply);
   void note_wait(uint64_t sequence) {
     if (sequence > wait_sequence_) wait_sequence_ = sequence;
   }

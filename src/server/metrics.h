@@ -4,10 +4,12 @@
 #pragma once
 
 #include <atomic>
+#include <bit>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 
 namespace strata {
@@ -23,10 +25,14 @@ class Counter {
   std::atomic<uint64_t> value_{0};
 };
 
-// How long commands took, in buckets of powers of two of microseconds (2^0 … 2^30), for percentiles.
+// How long commands took, in buckets of powers of two of microseconds (bucket n: below 2^n), for percentiles.
 struct LatencyHistogram {
   static constexpr int kBuckets = 32;
   Counter buckets[kBuckets];
+  void add(uint64_t us, uint64_t count) {
+    int bucket = us == 0 ? 0 : static_cast<int>(std::bit_width(us));
+    buckets[bucket < kBuckets ? bucket : kBuckets - 1].add(count);
+  }
 };
 
 struct CommandCounters {
@@ -60,6 +66,18 @@ struct WorkerMetrics {
   // errorstats, by the error's first word. Errors are rare enough for a lock.
   std::mutex errors_mutex;
   std::unordered_map<std::string, uint64_t> errors;
+  static constexpr size_t kErrorKindsMax = 128;
+
+  void count_error(std::string_view code) {
+    error_replies.add();
+    std::lock_guard lock(errors_mutex);
+    auto found = errors.find(std::string(code));
+    if (found != errors.end()) {
+      ++found->second;
+    } else if (errors.size() < kErrorKindsMax) {
+      errors.emplace(code, 1);
+    }
+  }
 };
 
 }  // namespace strata

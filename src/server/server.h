@@ -73,6 +73,9 @@ class Server {
   SlowLog& slow_log() { return *slow_log_; }
   std::vector<std::unique_ptr<Worker>>& workers() { return workers_; }
   OpLog* log() { return log_.get(); }            // null while appendonly is off
+  // Under appendfsync always a reply, to a read too, waits for the disk.
+  bool replies_wait_for_disk() const { return replies_wait_for_disk_.load(std::memory_order_relaxed); }
+  void set_replies_wait_for_disk(bool wait) { replies_wait_for_disk_.store(wait, std::memory_order_relaxed); }
   EffectSink* sink() { return log_ ? log_sink_.get() : nullptr; }
 
   uint32_t alerts() const { return alerts_.load(std::memory_order_relaxed); }
@@ -121,6 +124,7 @@ class Server {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::atomic<uint32_t> alerts_{0};
+  std::atomic<bool> replies_wait_for_disk_{false};
   std::atomic<uint64_t> next_client_id_{0};
   std::atomic<uint32_t> connection_count_{0};
   LoadingProgress loading_;

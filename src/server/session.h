@@ -7,6 +7,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,14 +24,13 @@ class Worker;
 
 // A command that outlives the input it came in: queued by MULTI, or waiting for its shards.
 struct OwnedCommand {
-  const RegisteredCommand* command;
-  std::string bytes;         // all arguments, one after the other
-  std::vector<Bytes> args;   // views into `bytes`, set when it has reached its final place
-  bool canonical = false;    // `raw` below may be logged as it is
-  Bytes raw;
+  const RegisteredCommand* command = nullptr;
+  std::unique_ptr<char[]> bytes;  // all arguments, one after the other
+  size_t byte_count = 0;
+  std::vector<Bytes> args;        // views into `bytes`
 
   static OwnedCommand copy(const RegisteredCommand* command, std::span<const Bytes> args);
-  size_t memory_bytes() const { return sizeof(*this) + bytes.capacity() + args.capacity() * sizeof(Bytes); }
+  size_t memory_bytes() const { return sizeof(*this) + byte_count + args.capacity() * sizeof(Bytes); }
 };
 
 // MULTI: what is queued, and what is watched.
@@ -41,6 +42,7 @@ struct Transaction {
   ShardSet shards;
   size_t memory_bytes = 0;
   bool has_writes = false;
+  bool denies_oom = false;
 
   struct Watched {
     uint16_t db;
@@ -48,7 +50,7 @@ struct Transaction {
     bool was_expired;
   };
   std::vector<Watched> watched;
-  WatchMark mark;
+  std::shared_ptr<WatchMark> mark;  // outlives the session until its registrations are gone
 };
 
 struct Session {

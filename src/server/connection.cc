@@ -1,0 +1,190 @@
+#include "server/connection.h"
+
+#include "platform/clock.h"
+#include "server/dispatcher.h"
+#include "server/server.h"
+#include "server/worker.h"
+
+namespace strata {
+namespace {
+
+// Above this a client is neither read nor executed for, until half of it has been sent.
+constexpr size_t kOutputPauseBytes = 1 << 20;
+// Pending input that has been used up is given back when it took more than this.
+constexpr size_t kInputKeptBytes = 4096;
+
+}  // namespace
+
+Connection::Connection(Worker& worker, std::unique_ptr<Stream> stream)
+    : worker_(worker), stream_(std::move(stream)), reply_(output_) {
+  session_.server = &worker.server();
+  session_.worker = &worker;
+  session_.connection = this;
+}
+
+Connection::~Connection() = default;
+
+void Connection::Resumption::cancel() {
+  settle();
+  if (connection_.waiting_ == this) connection_.waiting_ = nullptr;
+  loop().defer(this);
+}
+
+bool Connection::Resumption::start() {
+  connection_.waiting_ = this;
+  return true;
+}
+
+QueuedJob& Connection::make_job() {
+  job_ = std::make_unique<QueuedJob>(*this);
+  stall_ = Stall::kJob;
+  return *job_;
+}
+
+// A queued job refers to this connection, so the coroutine does not end before the job has.
+Task<void> Connection::serve() {
+  while (stall_ == Stall::kJob || !closing_) {
+    bool must_wait = stall_ != Stall::kNone || close_after_reply_;
+    if (must_wait) {
+      Resumption resumption(*this);
+      co_await resumption;
+      continue;
+    }
+    if (runnable_input_) {
+      receive({});
+      continue;
+    }
+    auto received = co_await stream_->receive();
+    if (!received || received->empty()) break;
+    receive(*received);
+  }
+  worker_.remove(*this);
+}
+
+void Connection::resume() {
+  stall_ = Stall::kNone;
+  job_.reset();
+  if (!waiting_) return;
+  Resumption* waiting = waiting_;
+  waiting_ = nullptr;
+  worker_.loop().defer(waiting);
+}
+
+void Connection::receive(Bytes bytes) {
+  if (!bytes.empty()) {
+    session_.active_at_ms.store(worker_.loop().wall_ms(), std::memory_order_relaxed);
+    session_.total_input_bytes.store(session_.total_input_bytes.load(std::memory_order_relaxed) + bytes.size(),
+                                     std::memory_order_relaxed);
+    worker_.metrics().input_bytes.add(bytes.size());
+    worker_.metrics().reads_processed.add();
+  }
+  runnable_input_ = false;
+  if (pending_input_.empty()) {
+    size_t consumed = worker_.dispatcher().run(*this, bytes);
+    if (consumed < bytes.size() && !closing_) pending_input_.assign(bytes.substr(consumed));
+  } else {
+    pending_input_.append(bytes);
+    size_t waiting = pending_input_.size() - pending_begin_;
+    if (waiting < parser_.needed_bytes()) return publish_sizes();
+    if (waiting > worker_.server().options().client_query_buffer_limit.load(std::memory_order_relaxed)) return close_now();
+    pending_begin_ += worker_.dispatcher().run(*this, Bytes(pending_input_).substr(pending_begin_));
+    if (pending_begin_ == pending_input_.size()) {
+      pending_input_.clear();
+      pending_begin_ = 0;
+      if (pending_input_.capacity() > kInputKeptBytes) pending_input_.shrink_to_fit();
+    } else if (pending_begin_ > pending_input_.size() / 2) {
+      pending_input_.erase(0, pending_begin_);
+      pending_begin_ = 0;
+    }
+  }
+  // Stopped by a stall: what is left may hold whole commands. Else it is the beginning of one.
+  if (stall_ != Stall::kNone) runnable_input_ = !pending_input_.empty();
+  if (over_output_limit() && stall_ == Stall::kNone) stall_ = Stall::kOutputFull;
+  if (!output_.empty() || close_after_reply_) worker_.mark_dirty(*this);
+  publish_sizes();
+}
+
+bool Connection::over_output_limit() const { return output_.size() > kOutputPauseBytes; }
+
+void Connection::wait_for_log(uint64_t from_byte, uint64_t sequence) {
+  if (!marks_.empty() && marks_.back().sequence >= sequence) return;
+  marks_.push_back({from_byte, sequence});
+}
+
+uint64_t Connection::sendable_bytes() {
+  if (marks_.empty()) return output_.size();
+  uint64_t acknowledged = worker_.server().log()->acknowledged_sequence();
+  while (!marks_.empty() && marks_.front().sequence <= acknowledged) marks_.pop_front();
+  if (marks_.empty()) return output_.size();
+  return marks_.front().from_byte - output_.consumed_total();
+}
+
+void Connection::flush() {
+  if (closing_ || stream_->is_sending()) return;
+  uint64_t sendable = sendable_bytes();
+  if (!marks_.empty()) {
+    if (worker_.server().log()->failed()) return fail_log_waiters();
+    worker_.wait_for_log(*this);
+  }
+  if (sendable == 0) {
+    if (close_after_reply_ && output_.empty()) close_now();
+    return;
+  }
+  std::span<Bytes> slices(few_slices_);
+  if (output_.allocated_bytes() > kFewSlicesBytes) {
+    if (!many_slices_) many_slices_ = std::make_unique<Bytes[]>(kSlicesPerSend);
+    slices = {many_slices_.get(), kSlicesPerSend};
+  }
+  size_t count = output_.gather(slices, sendable);
+  stream_->start_send(slices.first(count), this);
+}
+
+// The log failed: what waits for it is not known to be durable. Replies that promised it are replaced by the error, and
+// the connection ends, because its client can no longer tell which of its commands took effect.
+void Connection::fail_log_waiters() {
+  marks_.clear();
+  output_.clear();
+  reply_.error("MISCONF Errors writing to the AOF file: this write is not known to be durable");
+  close_after_reply();
+  flush();
+}
+
+void Connection::on_sent(Result<size_t> sent) {
+  if (!sent) return close_now();
+  output_.consume(*sent);
+  worker_.metrics().output_bytes.add(*sent);
+  worker_.metrics().writes_processed.add();
+  session_.total_output_bytes.store(session_.total_output_bytes.load(std::memory_order_relaxed) + *sent,
+                                    std::memory_order_relaxed);
+  last_sent_ms_ = worker_.loop().wall_ms();
+  if (output_.empty()) {
+    many_slices_.reset();
+    if (close_after_reply_) return close_now();
+  } else {
+    worker_.mark_dirty(*this);
+  }
+  if (stall_ == Stall::kOutputFull && output_.size() < kOutputPauseBytes / 2) resume();
+  publish_sizes();
+}
+
+void Connection::publish_sizes() {
+  session_.input_bytes.store(pending_input_.size() - pending_begin_, std::memory_order_relaxed);
+  session_.output_bytes.store(output_.size(), std::memory_order_relaxed);
+  session_.memory_bytes.store(sizeof(Connection) + pending_input_.capacity() + output_.allocated_bytes() +
+                                  session_.transaction.memory_bytes + parser_.allocated_bytes(),
+                              std::memory_order_relaxed);
+}
+
+void Connection::close_now() {
+  if (closing_) return;
+  closing_ = true;
+  stream_->close();
+  if (stall_ != Stall::kJob && waiting_) resume();
+}
+
+void Connection::close_after_reply() {
+  close_after_reply_ = true;
+  worker_.mark_dirty(*this);
+}
+
+}  // namespace strata

@@ -1,0 +1,311 @@
+#include "server/dispatcher.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "platform/clock.h"
+#include "server/connection.h"
+#include "server/server.h"
+#include "server/slow_log.h"
+#include "server/worker.h"
+
+namespace strata {
+namespace {
+
+constexpr size_t kOutputPauseBytes = 1 << 20;
+
+}  // namespace
+
+Dispatcher::Dispatcher(Server& server, Worker& worker)
+    : server_(server),
+      worker_(worker),
+      runner_(server.keyspace()),
+      context_({server.keyspace(), server.options().data, worker.keyspace_counters(), nullptr}) {}
+
+Dispatcher::~Dispatcher() = default;
+
+size_t Dispatcher::run(Connection& connection, Bytes input) {
+  if (server_.keyspace().turn_gate().thread_count() > 1 && last_turn_ != worker_.loop().turns()) {
+    last_turn_ = worker_.loop().turns();
+    server_.keyspace().turn_gate().pass(worker_.index());
+  }
+  context_.set_sink(server_.sink());
+  size_t consumed = 0;
+  while (consumed < input.size()) {
+    size_t parsed_bytes = connection.parser().parse(input.substr(consumed), batch_);
+    std::span<const ParsedCommand> commands = batch_.commands();
+    size_t done = run_batch(connection, commands);
+    if (done < commands.size()) {
+      connection.parser().reset();
+      return consumed + (done == 0 ? 0 : commands[done - 1].end);
+    }
+    consumed += parsed_bytes;
+    if (connection.closing()) return input.size();
+    if (!batch_.error().empty()) {
+      connection.reply().error(batch_.error());
+      connection.close_after_reply();
+      return input.size();
+    }
+    if (connection.stall_reason() != Stall::kNone || connection.ending()) return consumed;
+    if (commands.empty() && parsed_bytes == 0) return consumed;
+    if (connection.output().size() > kOutputPauseBytes) {
+      connection.stall(Stall::kOutputFull);
+      worker_.mark_dirty(connection);
+      return consumed;
+    }
+  }
+  return consumed;
+}
+
+// Look-ups first, then the cache misses of the whole batch at once.
+void Dispatcher::prepare(Connection& connection, std::span<const ParsedCommand> commands) {
+  const Registry& registry = server_.registry();
+  Keyspace& keyspace = server_.keyspace();
+  uint16_t db = connection.session().db.load(std::memory_order_relaxed);
+  bool prefetch = commands.size() > 1;
+  const RegisteredCommand* previous = nullptr;
+  for (size_t i = 0; i < commands.size(); ++i) {
+    std::span<const Bytes> args = commands[i].args;
+    Prepared& prepared = prepared_[i];
+    // Pipelines mostly repeat one command.
+    bool repeats = previous && previous->subcommands.empty() && i > 0 && args[0] == commands[i - 1].args[0];
+    prepared.command = repeats ? previous : registry.resolve(args);
+    previous = prepared.command;
+    prepared.key = {};
+    if (!previous || previous->shape != KeyShape::kOne) continue;
+    size_t index = static_cast<size_t>(previous->first_key);
+    if (index >= args.size()) continue;
+    prepared.key = keyspace.key(args[index]);
+    if (!prefetch) continue;
+    if (const Database* database = keyspace.shard(prepared.key.shard).peek(db)) {
+      database->table().prefetch_bucket(prepared.key.hash);
+    }
+  }
+  if (!prefetch) return;
+  for (size_t i = 0; i < commands.size(); ++i) {
+    const Key& key = prepared_[i].key;
+    if (!key.name.data()) continue;
+    if (const Database* database = keyspace.shard(key.shard).peek(db)) database->table().prefetch_entry(key.hash);
+  }
+}
+
+// Commands of one kind that directly follow each other share a reading of the clock, unless they may be slow.
+size_t Dispatcher::run_batch(Connection& connection, std::span<const ParsedCommand> commands) {
+  if (commands.empty()) return 0;
+  prepare(connection, commands);
+  Session& session = connection.session();
+  const int64_t slower_than = server_.options().slowlog_slower_than_us.load(std::memory_order_relaxed);
+  const bool exact = slower_than >= 0 && slower_than < 1000;
+  uint64_t from_byte = connection.output().appended_total();
+  uint64_t began = cycles_now();
+  size_t run_begin = 0;
+  size_t i = 0;
+  wait_sequence_ = 0;
+  while (i < commands.size()) {
+    const RegisteredCommand* command = prepared_[i].command;
+    jobs_absorbed_ = 0;
+    if (!run_one(connection, commands.subspan(i), i)) break;
+    i += 1 + jobs_absorbed_;
+    bool stopped = connection.stall_reason() != Stall::kNone || connection.ending();
+    bool goes_on = !stopped && i < commands.size() && prepared_[i].command == command && command &&
+                   (command->flags & kFast) && !exact;
+    if (!goes_on) {
+      uint64_t now = cycles_now();
+      if (command && stopped && connection.stall_reason() == Stall::kJob) {
+        // Counted where it runs.
+      } else if (command && command->command->run) {
+        record(*command, commands[i - 1].args, session, i - run_begin, now - began);
+      }
+      began = now;
+      run_begin = i;
+    }
+    if (stopped) break;
+  }
+  worker_.metrics().commands_processed.add(i);
+  session.total_commands.store(session.total_commands.load(std::memory_order_relaxed) + i, std::memory_order_relaxed);
+  if (i > 0 && prepared_[i - 1].command) {
+    session.last_command.store(prepared_[i - 1].command->index, std::memory_order_relaxed);
+  }
+  if (wait_sequence_ > 0) connection.wait_for_log(from_byte, wait_sequence_);
+  return i;
+}
+
+// False: not executed and not to be consumed yet.
+bool Dispatcher::run_one(Connection& connection, std::span<const ParsedCommand> rest, size_t position) {
+  const ParsedCommand& parsed = rest[0];
+  const Prepared& prepared = prepared_[position];
+  const RegisteredCommand* command = prepared.command;
+  if (!command || !command->command->run || !command->arity_allows(parsed.args.size())) [[unlikely]] {
+    refuse(connection, parsed, command);
+    return true;
+  }
+  if ((command->flags & kWrite) && server_.log() && !server_.log()->has_credit()) [[unlikely]] {
+    connection.stall(Stall::kLogCredit);
+    worker_.metrics().parked_for_log.add();
+    worker_.wait_for_credit(connection);
+    return false;
+  }
+  if (connection.session().has(Session::kCheckedFlags) || server_.alerts() != 0) [[unlikely]] {
+    bool goes_on = admit(connection, parsed, *command);
+    if (goes_on) run_admitted(connection, rest, position);
+    if (connection.session().has(Session::kReplySkip)) {
+      connection.session().set(Session::kReplySkip, false);
+      if (connection.stall_reason() != Stall::kJob) connection.reply().set_muted(connection.session().has(Session::kReplyOff));
+    }
+    return true;
+  }
+  run_admitted(connection, rest, position);
+  return true;
+}
+
+void Dispatcher::run_admitted(Connection& connection, std::span<const ParsedCommand> rest, size_t position) {
+  const Prepared& prepared = prepared_[position];
+  if (prepared.key.name.data()) {
+    run_single_shard(connection, rest, position);
+  } else if (prepared.command->flags & kConnection) {
+    note_wait(run_held(*prepared.command, rest[0].args, {}, {}, {}, connection.session().db, now_ms(),
+                       connection.reply(), &connection.session()));
+  } else {
+    run_multi_shard(connection, rest[0], prepared);
+  }
+}
+
+int64_t Dispatcher::now_ms() const { return worker_.loop().wall_ms(); }
+
+void Dispatcher::run_single_shard(Connection& connection, std::span<const ParsedCommand> rest, size_t position) {
+  const ParsedCommand& parsed = rest[0];
+  const Prepared& prepared = prepared_[position];
+  Shard& shard = server_.keyspace().shard(prepared.key.shard);
+  Session& session = connection.session();
+  if (shard.ownership.try_enter_for_a_while()) [[likely]] {
+    shard.set_now(now_ms());
+    uint64_t sequence = run_entered(*prepared.command, parsed.args, parsed.canonical ? parsed.raw : Bytes(),
+                                    prepared.key, session.db.load(std::memory_order_relaxed), now_ms(),
+                                    connection.reply(), &session);
+    if (sequence > 0) shard.last_sequence = sequence;
+    if (server_.replies_wait_for_disk()) sequence = shard.last_sequence;
+    note_wait(sequence);
+    runner_.leave(shard);
+    return;
+  }
+
+  // Somebody is inside: this command, and those behind it for the same shard, wait together.
+  QueuedJob& job = connection.make_job();
+  job.shards.add(prepared.key.shard);
+  job.db = session.db;
+  job.now_ms = now_ms();
+  job.commands.push_back(OwnedCommand::copy(prepared.command, parsed.args));
+  bool plain = !session.has(Session::kCheckedFlags) && server_.alerts() == 0;
+  size_t next = position + 1;
+  for (size_t k = 1; plain && k < rest.size(); ++k, ++next) {
+    const Prepared& other = prepared_[next];
+    if (!other.command || !other.command->command->run || !other.key.name.data() ||
+        other.key.shard != prepared.key.shard || !other.command->arity_allows(rest[k].args.size())) {
+      break;
+    }
+    job.commands.push_back(OwnedCommand::copy(other.command, rest[k].args));
+    ++jobs_absorbed_;
+  }
+  worker_.metrics().queued_for_shard.add(job.commands.size());
+  runner_.start(job);
+}
+
+bool Dispatcher::shards_of(const RegisteredCommand& command, std::span<const Bytes> args, ShardSet& shards) {
+  if (command.flags & kAllShards) {
+    shards = server_.keyspace().all_shards();
+    return true;
+  }
+  positions_.clear();
+  if (!find_keys(command, args, positions_)) return false;
+  for (const KeyPosition& position : positions_) shards.add(server_.keyspace().key(args[position.index]).shard);
+  return true;
+}
+
+void Dispatcher::run_multi_shard(Connection& connection, const ParsedCommand& parsed, const Prepared& prepared) {
+  ShardSet shards;
+  shards_of(*prepared.command, parsed.args, shards);
+  Session& session = connection.session();
+  uint32_t stopped_at = enter_all(shards);
+  if (stopped_at == ShardSet::kEnd) {
+    note_wait(run_held(*prepared.command, parsed.args, parsed.canonical ? parsed.raw : Bytes(), {}, shards, session.db,
+                       now_ms(), connection.reply(), &session));
+    leave_all(shards);
+    return;
+  }
+  QueuedJob& job = connection.make_job();
+  job.shards = shards;
+  job.db = session.db;
+  job.now_ms = now_ms();
+  job.commands.push_back(OwnedCommand::copy(prepared.command, parsed.args));
+  worker_.metrics().queued_for_shard.add();
+  runner_.start_from(job, stopped_at);
+}
+
+// Enters in ascending order without waiting long; returns the first shard that was taken, or kEnd.
+uint32_t Dispatcher::enter_all(const ShardSet& shards) {
+  for (uint32_t s = 0; (s = shards.next(s)) != ShardSet::kEnd; ++s) {
+    if (!server_.keyspace().shard(s).ownership.try_enter_for_a_while()) return s;
+  }
+  return ShardSet::kEnd;
+}
+
+void Dispatcher::leave_all(const ShardSet& shards) {
+  for (uint32_t s = 0; (s = shards.next(s)) != ShardSet::kEnd; ++s) runner_.leave(server_.keyspace().shard(s));
+}
+
+uint64_t Dispatcher::run_entered(const RegisteredCommand& command, std::span<const Bytes> args, Bytes canonical_raw,
+                                 const Key& key, uint16_t db, int64_t now_ms, Reply& reply, Session* session) {
+  uint64_t errors_before = reply.error_count();
+  context_.set_client(reply, session);
+  context_.begin(*command.command, args, db, now_ms, key);
+  command.command->run(context_);
+  uint64_t sequence = 0;
+  if (context_.changes() > 0 && !(command.flags & kConnection)) {
+    worker_.keyspace_counters().add_changes(context_.changes());
+    if (EffectSink* sink = context_.environment().sink) sequence = context_.propagate(*sink, canonical_raw);
+  }
+  if (reply.error_count() != errors_before) [[unlikely]] note_error(command, reply);
+  return sequence;
+}
+
+uint64_t Dispatcher::run_held(const RegisteredCommand& command, std::span<const Bytes> args, Bytes canonical_raw,
+                              const Key& key, const ShardSet& held, uint16_t db, int64_t now_ms, Reply& reply,
+                              Session* session) {
+  uint64_t sequence = run_entered(command, args, canonical_raw, key, db, now_ms, reply, session);
+  return settle_sequence(held, sequence);
+}
+
+// Marks the shards with the newest effect; says what the reply must wait for.
+uint64_t Dispatcher::settle_sequence(const ShardSet& held, uint64_t sequence) {
+  uint64_t waits_for = sequence;
+  bool for_disk = server_.replies_wait_for_disk();
+  if (sequence == 0 && !for_disk) return 0;
+  for (uint32_t s = 0; (s = held.next(s)) != ShardSet::kEnd; ++s) {
+    Shard& shard = server_.keyspace().shard(s);
+    if (sequence > 0) shard.last_sequence = sequence;
+    if (for_disk) waits_for = std::max(waits_for, shard.last_sequence);
+  }
+  return waits_for;
+}
+
+void Dispatcher::note_error(const RegisteredCommand& command, const Reply& reply) {
+  WorkerMetrics& metrics = worker_.metrics();
+  metrics.commands[command.index].failed.add();
+  metrics.count_error(reply.last_error_code());
+}
+
+void Dispatcher::record(const RegisteredCommand& command, std::span<const Bytes> args, Session& session, uint64_t count,
+                        uint64_t cycles) {
+  CommandCounters& counters = worker_.metrics().commands[command.index];
+  counters.calls.add(count);
+  uint64_t us_q10 = cycles * 1024 / cycles_per_us();
+  counters.microseconds_q10.add(us_q10);
+  uint64_t each_us = us_q10 / count / 1024;
+  counters.latency.add(each_us, count);
+  int64_t slower_than = server_.options().slowlog_slower_than_us.load(std::memory_order_relaxed);
+  if (slower_than >= 0 && static_cast<int64_t>(each_us) >= slower_than && !(command.flags & kSkipSlowlog)) [[unlikely]] {
+    server_.slow_log().add(args, each_us, worker_.loop().wall_ms(), session);
+  }
+}
+
+}  // namespace strata
