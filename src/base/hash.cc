@@ -26,7 +26,20 @@ HashSeed HashSeed::fixed(uint64_t number) {
   return seed;
 }
 
-uint64_t hash_bytes(Bytes bytes, const HashSeed& seed) {
+namespace {
+
+// Kept apart so that short keys save no registers for it: 25 instructions instead of 33 for 16 bytes.
+[[gnu::noinline, gnu::flatten]] uint64_t hash_long(Bytes bytes, const HashSeed& seed) {
+  return XXH3_64bits_withSecret(bytes.data(), bytes.size(), seed.secret, HashSeed::kSecretBytes);
+}
+
+}  // namespace
+
+// Flattened, or GCC would share one copy of XXH3 between the two and save the registers again.
+[[gnu::flatten]] uint64_t hash_bytes(Bytes bytes, const HashSeed& seed) {
+  constexpr size_t kShortBytesMax = 16;  // XXH3 has a way of its own up to here
+  if (bytes.size() > kShortBytesMax) [[unlikely]]
+    return hash_long(bytes, seed);
   return XXH3_64bits_withSecret(bytes.data(), bytes.size(), seed.secret, HashSeed::kSecretBytes);
 }
 
