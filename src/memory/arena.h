@@ -32,10 +32,12 @@ class Arena {
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
-  // Null when out of memory. `alignment` is a power of two, 8 at most unless the chunks come from malloc (16).
+  // Null when out of memory. `alignment` is a power of two, 8 at most unless the chunks come from malloc
+  // (16).
   [[nodiscard]] void* allocate(size_t bytes, size_t alignment = 8) {
     size_t begin = (position_ + alignment - 1) & ~(alignment - 1);
-    if (begin > end_ || bytes > end_ - begin) [[unlikely]] return allocate_slow(bytes, alignment);
+    if (begin > end_ || bytes > end_ - begin) [[unlikely]]
+      return allocate_slow(bytes, alignment);
     position_ = begin + bytes;
     return reinterpret_cast<void*>(begin);
   }

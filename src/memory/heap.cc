@@ -15,9 +15,6 @@ namespace {
 constexpr size_t kRemoteBlocksPerAllocate = 128;
 // When a page is full, the next is the fullest of so many.
 constexpr size_t kPagesCompared = 4;
-constexpr size_t kSliceUnits = kSliceBytes / kCommitBytes;
-// The least that is worth a system call when a page is laid over memory that it does not need.
-constexpr size_t kTrimUnits = 4;
 // Larger requests are refused unseen; no system maps so much.
 constexpr size_t kHugeBytesMax = size_t{1} << 46;
 
@@ -59,8 +56,8 @@ void* Heap::allocate_slow(size_t size_class) {
   return page != nullptr ? take(page) : nullptr;
 }
 
-// Puts a page that has a free block at the front of its class. At most one page of a class still has blocks to
-// carve; existing free blocks are used up before it grows.
+// Puts a page that has a free block at the front of its class. At most one page of a class still has blocks
+// to carve; existing free blocks are used up before it grows.
 Page* Heap::open_page(size_t size_class) {
   LinkedList<Page>& pages = pages_[size_class];
   Page* page = pages.head;
@@ -108,20 +105,10 @@ Page* Heap::new_page(size_t size_class) {
   page->size_class = static_cast<uint8_t>(size_class);
   page->slices = static_cast<uint8_t>(slices);
   for (size_t i = 0; i < slices; ++i) page[i].back = static_cast<uint8_t>(i);
-  trim(page);
+  count_slack(page);
   page->listed = true;
   pages_[size_class].push_front(page);
   return page;
-}
-
-// Gives back what earlier pages touched at the end of the last slice and this one has no block for.
-void Heap::trim(Page* page) {
-  Page* last = page + page->slices - 1;
-  size_t needed = commit_units(page->capacity * page->block_bytes) - (page->slices - 1u) * kSliceUnits;
-  if (last->committed < needed + kTrimUnits) return;
-  decommit_memory(first_block(last) + needed * kCommitBytes, (last->committed - needed) * kCommitBytes);
-  add(resident_, -((last->committed - needed) * kCommitBytes));
-  last->committed = static_cast<uint8_t>(needed);
 }
 
 // Makes the free blocks that lie within the next kCommitBytes, and one at least.
@@ -134,6 +121,7 @@ bool Heap::carve(Page* page) {
   void* next = page->free;
   for (size_t i = carved; i-- > page->carved;) {
     char* block = blocks + i * bytes;
+    STRATA_UNPOISON(block, bytes);  // an earlier page's blocks may lie here
     *reinterpret_cast<void**>(block) = next;
     mark_free(block, bytes);
     STRATA_POISON(block, bytes);
@@ -217,8 +205,9 @@ void* Heap::allocate_huge(size_t bytes) {
   size_t resident = kCommitBytes + block_bytes;
   take_in_remote(kRemoteBlocksPerAllocate);
   if (!fits(resident) && (!reclaim() || !fits(resident))) return nullptr;
-  Segment* segment = map_segment(this, kSliceBytes + block_bytes);
-  if (segment == nullptr && reclaim()) segment = map_segment(this, kSliceBytes + block_bytes);
+  size_t segment_bytes = kSliceBytes + block_bytes;
+  Segment* segment = map_segment(this, segment_bytes, HugePages::kPrefer);
+  if (segment == nullptr && reclaim()) segment = map_segment(this, segment_bytes, HugePages::kPrefer);
   if (segment == nullptr) return nullptr;
   if (!commit_memory(segment->slice(1), block_bytes)) {
     unmap_segment(segment);

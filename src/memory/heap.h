@@ -37,9 +37,9 @@
 namespace strata {
 
 struct HeapStats {
-  size_t used = 0;       // bytes in live blocks (usable sizes)
-  size_t resident = 0;   // bytes the operating system has given and not got back
-  size_t wasted = 0;     // resident - used: free blocks, page headers, unfilled pages
+  size_t used = 0;      // bytes in live blocks (usable sizes)
+  size_t resident = 0;  // bytes the operating system has given and not got back
+  size_t wasted = 0;    // resident - used: free blocks, page headers, unfilled pages
 };
 
 class Heap {
@@ -47,7 +47,7 @@ class Heap {
   // limit_bytes bounds `resident`; allocate() returns null beyond it. 0: no bound.
   explicit Heap(size_t limit_bytes = 0);
   void set_limit(size_t limit_bytes);  // a limit below `resident` takes nothing away
-  ~Heap();  // gives every segment back, whatever is still allocated
+  ~Heap();                             // gives every segment back, whatever is still allocated
   Heap(const Heap&) = delete;
   Heap& operator=(const Heap&) = delete;
 
@@ -88,16 +88,16 @@ class Heap {
 
   Page* open_page(size_t size_class);
   Page* new_page(size_t size_class);
-  void trim(Page* page);
   bool carve(Page* page);
   bool commit(Page* page, size_t bytes);
   void retire(Page* page);
   void retire_empty_pages();
+  void count_slack(Page* page);
 
   Segment* segment_with_run(size_t slices);
   void segment_emptied(Segment* segment);
   void release_segment(Segment* segment);
-  size_t decommit_free_slices(Segment* segment);
+  size_t decommit_free_slices(Segment* segment, size_t slices_max);
   bool decommit_some(size_t segments_max, size_t slices_max);
   bool reclaim();
 
@@ -114,9 +114,10 @@ class Heap {
   LinkedList<Segment> available_;  // with free slices
   LinkedList<Segment> full_;
   LinkedList<Segment> huge_;
-  Segment* spare_ = nullptr;       // without pages, kept against churn
-  size_t dirty_slices_ = 0;        // free slices that still have memory, in all segments
-  void* pending_ = nullptr;        // taken from remote_, not yet freed
+  Segment* spare_ = nullptr;  // without pages, kept against churn
+  size_t dirty_slices_ = 0;   // free slices that still have memory, in all segments
+  size_t slack_bytes_ = 0;    // memory behind the last block of pages, left by earlier pages
+  void* pending_ = nullptr;   // taken from remote_, not yet freed
 
   // The remote-free list: others push, the owner takes the whole.
   alignas(64) std::atomic<void*> remote_{nullptr};
@@ -133,10 +134,12 @@ inline void* Heap::take(Page* page) {
 }
 
 inline void* Heap::allocate(size_t bytes) {
-  if (bytes > kLargestClassBytes) [[unlikely]] return allocate_huge(bytes);
+  if (bytes > kLargestClassBytes) [[unlikely]]
+    return allocate_huge(bytes);
   size_t size_class = size_class_of(bytes);
   Page* page = pages_[size_class].head;
-  if (page == nullptr || page->free == nullptr) [[unlikely]] return allocate_slow(size_class);
+  if (page == nullptr || page->free == nullptr) [[unlikely]]
+    return allocate_slow(size_class);
   return take(page);
 }
 
@@ -147,14 +150,16 @@ inline void Heap::put(Page* page, void* block) {
   STRATA_POISON(block, page->block_bytes);
   page->free = block;
   add(used_, -page->block_bytes);
-  if (--page->used == 0 || next == nullptr) [[unlikely]] page_changed(page);
+  if (--page->used == 0 || next == nullptr) [[unlikely]]
+    page_changed(page);
 }
 
 inline void Heap::free(void* block) {
   if (block == nullptr) return;
   check_block(block);
   Page* page = page_of(block);
-  if (page->heap != this) [[unlikely]] return push_remote(page, block);
+  if (page->heap != this) [[unlikely]]
+    return push_remote(page, block);
   put(page, block);
 }
 
@@ -168,7 +173,8 @@ inline size_t Heap::usable_size(const void* block) { return page_of(block)->bloc
 inline Heap* Heap::owner(const void* block) { return page_of(block)->heap; }
 
 inline size_t Heap::good_size(size_t bytes) {
-  if (bytes > kLargestClassBytes) [[unlikely]] return (bytes + kCommitBytes - 1) & ~(kCommitBytes - 1);
+  if (bytes > kLargestClassBytes) [[unlikely]]
+    return (bytes + kCommitBytes - 1) & ~(kCommitBytes - 1);
   return size_class_bytes(size_class_of(bytes));
 }
 

@@ -1,14 +1,14 @@
 // Segments, slices and pages: where a heap's blocks lie and how a block finds its page.
 //
-// A segment is 4 MiB at a multiple of 4 MiB, divided into 64 slices. Slice 0 holds only the bookkeeping, in its
-// first 4 KiB; the rest of it is never touched. A page is a run of slices with blocks of one size class.
+// A segment is 4 MiB at a multiple of 4 MiB, divided into 64 slices. Slice 0 holds only the bookkeeping, in
+// its first 4 KiB; the rest of it is never touched. A page is a run of slices with blocks of one size class.
 //
 //   segment   +0      Segment: owner, links, maps of free slices                (64 bytes)
 //             +64·i   Page i: describes the page that begins at slice i         (63 × 64 bytes)
 //             +64 KiB·i   slice i
 //
-// A block's address, masked, gives the segment and the slice; slices inside a page lead `back` to its first. So
-// free() reads one line of bookkeeping, and lines of different pages do not share a cache line. A huge
+// A block's address, masked, gives the segment and the slice; slices inside a page lead `back` to its first.
+// So free() reads one line of bookkeeping, and lines of different pages do not share a cache line. A huge
 // block is alone in a segment of its own length, and starts at slice 1, within the reach of the mask.
 //
 // A page's memory is touched front to back, 4 KiB at a time, as blocks are carved; `committed` counts what
@@ -24,6 +24,7 @@
 #include <cstdint>
 
 #include "memory/size_class.h"
+#include "platform/memory_map.h"
 
 namespace strata {
 
@@ -32,24 +33,26 @@ class Heap;
 inline constexpr size_t kSegmentBytes = size_t{4} << 20;
 inline constexpr size_t kSliceBytes = size_t{64} << 10;
 inline constexpr size_t kSlices = kSegmentBytes / kSliceBytes;
-inline constexpr size_t kCommitBytes = 4096;  // memory is counted, and touched for the first time, in this unit
+inline constexpr size_t kCommitBytes =
+    4096;  // memory is counted, and touched for the first time, in this unit
+inline constexpr size_t kSliceUnits = kSliceBytes / kCommitBytes;
 inline constexpr uint64_t kAllSlices = ~uint64_t{1};  // slice 0 is the bookkeeping
 inline constexpr uint8_t kHugeClass = 255;            // in Page::size_class
 
 struct alignas(64) Page {
   Heap* heap;
-  void* free;           // carved blocks that are not in use, linked through their first word
-  size_t block_bytes;   // 0: no page begins here
-  Page* next;           // the pages of a class that have room
+  void* free;          // carved blocks that are not in use, linked through their first word
+  size_t block_bytes;  // 0: no page begins here
+  Page* next;          // the pages of a class that have room
   Page* prev;
-  uint32_t used;        // blocks in use
-  uint16_t carved;      // blocks that exist: in use or in `free`
-  uint16_t capacity;    // blocks that fit
+  uint32_t used;      // blocks in use
+  uint16_t carved;    // blocks that exist: in use or in `free`
+  uint16_t capacity;  // blocks that fit
   uint8_t size_class;
   uint8_t slices;
-  uint8_t back;         // distance to the page's first slice
-  uint8_t committed;    // of this slice alone, in units of kCommitBytes
-  bool listed;          // among the pages of its class that have room
+  uint8_t back;       // distance to the page's first slice
+  uint8_t committed;  // of this slice alone, in units of kCommitBytes
+  bool listed;        // among the pages of its class that have room
 };
 static_assert(sizeof(Page) == 64);
 
@@ -60,6 +63,7 @@ struct alignas(64) Segment {
   uint64_t free_slices;   // one bit for each slice
   uint64_t dirty_slices;  // the free ones that still have memory
   size_t bytes;           // kSegmentBytes, or what a huge block needs
+  bool huge_pages;        // the system was asked for them
 
   Page* page(size_t slice) { return reinterpret_cast<Page*>(this) + slice; }
   char* slice(size_t index) { return reinterpret_cast<char*>(this) + index * kSliceBytes; }
@@ -122,13 +126,13 @@ inline size_t find_run(uint64_t slices, size_t count) {
 constexpr uint64_t slice_bits(size_t first, size_t count) { return ((uint64_t{1} << count) - 1) << first; }
 
 // Maps a segment with all slices free; null when the system has no memory. Its header is committed.
-Segment* map_segment(Heap* heap, size_t bytes);
+Segment* map_segment(Heap* heap, size_t bytes, HugePages wish);
 void unmap_segment(Segment* segment);
 // Keeps the debug builds' record of segments right when a huge block has moved.
 void moved_segment(Segment* from, Segment* to);
 
-// Debug builds: asserts that `block` is one that some heap gave out and has not got back. A block that is free
-// carries a mark in its second word, by which a second free is known (not those of 8 bytes).
+// Debug builds: asserts that `block` is one that some heap gave out and has not got back. A block that is
+// free carries a mark in its second word, by which a second free is known (not those of 8 bytes).
 #ifdef STRATA_DEBUG_CHECKS
 void check_block(const void* block);
 void mark_free(void* block, size_t bytes);

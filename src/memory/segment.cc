@@ -45,19 +45,21 @@ void record_segment(const Segment*, bool) {}
 
 }  // namespace
 
-Segment* map_segment(Heap* heap, size_t bytes) {
+Segment* map_segment(Heap* heap, size_t bytes, HugePages wish) {
   auto memory = reserve_memory(bytes, kSegmentBytes);
   if (!memory) return nullptr;
-  STRATA_ASSERT(reinterpret_cast<uintptr_t>(*memory) + bytes <= kAddressLimit, "entries keep 48-bit pointers");
+  STRATA_ASSERT(reinterpret_cast<uintptr_t>(*memory) + bytes <= kAddressLimit,
+                "entries keep 48-bit pointers");
   if (!commit_memory(*memory, kCommitBytes)) {
     release_memory(*memory, bytes);
     return nullptr;
   }
-  hint_huge_pages(*memory, bytes, bytes == kSegmentBytes ? HugePages::kAvoid : HugePages::kPrefer);
+  hint_huge_pages(*memory, bytes, wish);
   auto* segment = static_cast<Segment*>(*memory);
   segment->heap = heap;
   segment->free_slices = kAllSlices;
   segment->bytes = bytes;
+  segment->huge_pages = wish == HugePages::kPrefer;
   record_segment(segment, true);
   return segment;
 }

@@ -17,7 +17,8 @@ namespace {
 
 // Private anonymous memory that costs nothing until it is touched; null when the system has none.
 char* map_anonymous(size_t bytes) {
-  void* address = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* address =
+      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   return address == MAP_FAILED ? nullptr : static_cast<char*>(address);
 }
 
@@ -34,7 +35,8 @@ size_t page_size() {
 
 Result<void*> reserve_memory(size_t bytes, size_t alignment) {
   STRATA_ASSERT(alignment >= page_size() && (alignment & (alignment - 1)) == 0);
-  if (bytes > SIZE_MAX - alignment) return fail(Errc::kOutOfMemory, "reservation larger than the address space");
+  if (bytes > SIZE_MAX - alignment)
+    return fail(Errc::kOutOfMemory, "reservation larger than the address space");
   // Neighbouring mappings of one size tend to follow each other, so the plain attempt often fits.
   char* address = map_anonymous(bytes);
   if (address == nullptr) return out_of_memory("mmap");
