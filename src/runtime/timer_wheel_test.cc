@@ -2,10 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <random>
-#include <set>
 #include <vector>
 
 namespace strata {
@@ -66,6 +67,7 @@ TEST(TimerWheel, CallbacksMayCancelAddAndDestroy) {
   wheel.add(*victim, 10);
   wheel.add(again, 10);
   first.on_fire = [&] {
+    if (first.fired > 1) return;
     wheel.cancel(*victim);
     victim.reset();
     wheel.add(first, 80);
@@ -76,7 +78,6 @@ TEST(TimerWheel, CallbacksMayCancelAddAndDestroy) {
   EXPECT_EQ(wheel.advance(10), 2u);
   EXPECT_EQ(wheel.advance(73), 0u);
   EXPECT_EQ(wheel.advance(1000), 2u);
-  wheel.cancel(first);
 }
 
 TEST(TimerWheel, ClearDiscards) {
