@@ -76,6 +76,8 @@ class Table {
   // Usable bytes of the table and its entries; those estimated from the first `samples` if that is not 0.
   size_t memory(size_t samples) const;
   size_t bucket_count() const { return bucket_count_; }
+  // Asserts every invariant; for tests.
+  void check() const;
 
  private:
   static constexpr size_t kSlots = 8;

@@ -125,6 +125,26 @@ void Table::destroy(Heap& heap, Table* table) {
   STRATA_ASSERT(gone);
 }
 
+void Table::check() const {
+  uint64_t entries = 0;
+  for (size_t index = 0; index < bucket_count_; ++index) {
+    uint32_t length = 0;
+    for (const Bucket* bucket = bucket_at(index); bucket != nullptr; bucket = next_in_chain(bucket)) {
+      ++length;
+      const uint32_t empty = match_tags8(bucket->slots, 0);
+      STRATA_ASSERT((empty & (empty + (empty & -empty))) == 0 && (empty == 0 || empty >> kLinkSlot == 1));
+      STRATA_ASSERT(length == 1 || bucket->slots[1] != 0);
+    }
+    STRATA_ASSERT(length <= chain_limit_);
+    visit_chain(bucket_at(index), [&](uint64_t slot) {
+      ++entries;
+      const uint64_t key_hash = hash(entry_of(slot)->key());
+      STRATA_ASSERT(index_of(key_hash) == index && tag_of(key_hash, depth_of(index)) == slot >> kTagShift);
+    });
+  }
+  STRATA_ASSERT(entries == size_);
+}
+
 size_t Table::memory(size_t samples) const {
   size_t bytes = Heap::usable_size(this);
   const size_t wanted = samples == 0 ? SIZE_MAX : samples;
