@@ -65,7 +65,7 @@ void append_select_to(std::string& out, uint16_t db) {
   append_command_to(out, args);
 }
 
-void RecordBuilder::add(uint16_t db, std::span<const Bytes> args) {
+void RecordBuilder::open(uint16_t db) {
   STRATA_ASSERT(!finished_, "clear() begins the next record");
   if (command_count_ == 0) {
     text_.assign(kMulti);
@@ -74,8 +74,18 @@ void RecordBuilder::add(uint16_t db, std::span<const Bytes> args) {
     append_select_to(text_, db);
   }
   last_db_ = db;
+}
+
+void RecordBuilder::add(uint16_t db, std::span<const Bytes> args) {
+  open(db);
   append_command_to(text_, args);
   ++command_count_;
+}
+
+void RecordBuilder::add_resp(uint16_t db, Bytes commands, size_t count) {
+  open(db);
+  text_.append(commands);
+  command_count_ += count;
 }
 
 void RecordBuilder::clear() {

@@ -27,6 +27,8 @@ class RecordBuilder {
  public:
   // Commands in the order in which they take effect; SELECT is put in where `db` changes.
   void add(uint16_t db, std::span<const Bytes> args);
+  // The same for `count` whole commands that are RESP already.
+  void add_resp(uint16_t db, Bytes commands, size_t count);
   void clear();
 
   size_t command_count() const { return command_count_; }
@@ -37,6 +39,8 @@ class RecordBuilder {
   Bytes finish();
 
  private:
+  void open(uint16_t db);
+
   std::string text_;  // begins with MULTI, which finish() leaves out for a single command
   size_t command_count_ = 0;
   uint16_t first_db_ = 0;

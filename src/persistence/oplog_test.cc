@@ -1,0 +1,330 @@
+#include "persistence/oplog.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "base/random.h"
+#include "persistence/log_batch.h"
+#include "persistence/oplog_test_support.h"
+#include "platform/sim_file_system.h"
+
+namespace strata {
+namespace {
+
+using namespace log_test;  // NOLINT
+
+const AofLocation kLocation{.directory = "/data"};
+
+class OpLogTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(fs_.create_directory("/data"));
+    ASSERT_TRUE(fs_.sync_directory("/"));
+  }
+  std::string increment(uint64_t seq) { return read_file(fs_, kLocation.path_of(increment_name(kLocation, seq))); }
+
+  SimFileSystem fs_{{.seed = 1}};
+};
+
+TEST_F(OpLogTest, ComesBackInOrderWithDatabasesAndGroups) {
+  auto log = open_log(fs_, kLocation, test_options());
+  append(*log, 0, {"SET", "a", "1"});
+  append(*log, 5, {"SET", "b", "2"});
+  RecordBuilder group;
+  const std::array<Bytes, 2> del = {"DEL", "a"};
+  group.add(5, del);
+  group.add(9, del);
+  log->append_record(group);
+  append(*log, 9, {"SET", "c", "3"});
+  append(*log, 5, {"SET", "d", "4"});
+  ASSERT_TRUE(log->stop());
+  const Recovered recovered = recover(fs_, kLocation);
+  ASSERT_TRUE(recovered.status);
+  EXPECT_EQ(recovered.lines, (std::vector<std::string>{"0: SET a 1", "5: SET b 2", "[", "5: DEL a", "9: DEL a", "]",
+                                                       "9: SET c 3", "5: SET d 4"}));
+  EXPECT_EQ(recovered.report.cut_bytes, 0u);
+}
+
+TEST_F(OpLogTest, SequencesAdvanceWithWriteAndSync) {
+  auto log = open_log(fs_, kLocation, test_options(SyncPolicy::kAlways));
+  int progress = 0;
+  log->set_on_progress([&] { ++progress; });
+  const uint64_t sequence = append(*log, 0, {"SET", "a", "1"});
+  EXPECT_LT(log->written_sequence(), sequence);
+  ASSERT_TRUE(log->step_write());
+  EXPECT_EQ(log->written_sequence(), sequence);
+  EXPECT_LT(log->acknowledged_sequence(), sequence);
+  ASSERT_TRUE(log->step_sync());
+  EXPECT_EQ(log->durable_sequence(), sequence);
+  EXPECT_EQ(log->acknowledged_sequence(), sequence);
+  EXPECT_GE(progress, 2);
+}
+
+TEST_F(OpLogTest, InlineCommitWritesOnceAndNotWhenThereIsNothing) {
+  auto log = open_log(fs_, kLocation, test_options());
+  const uint64_t before = fs_.operation_count(SimOperation::kWrite);
+  log->commit_inline();
+  EXPECT_EQ(fs_.operation_count(SimOperation::kWrite), before);
+  for (int i = 0; i < 10; ++i) append(*log, 0, {"INCR", "a"});
+  log->commit_inline();
+  EXPECT_EQ(fs_.operation_count(SimOperation::kWrite), before + 1);
+  EXPECT_EQ(log->acknowledged_sequence(), log->appended_sequence());
+  EXPECT_LT(log->durable_sequence(), log->appended_sequence());
+}
+
+TEST_F(OpLogTest, LargeRecordsKeepTheirPlace) {
+  auto log = open_log(fs_, kLocation, test_options());
+  const std::string large(300'000, 'L');
+  append(*log, 0, {"SET", "a", "1"});
+  append(*log, 4, {"SET", "b", large});
+  append(*log, 0, {"SET", "c", "3"});
+  ASSERT_TRUE(log->stop());
+  const Recovered recovered = recover(fs_, kLocation);
+  ASSERT_TRUE(recovered.status);
+  EXPECT_EQ(recovered.lines, (std::vector<std::string>{"0: SET a 1", "4: SET b " + large, "0: SET c 3"}));
+}
+
+TEST_F(OpLogTest, PositionsGoOnOverRestartsAndRotation) {
+  uint64_t position = 0;
+  for (int start = 0; start < 3; ++start) {
+    auto log = open_log(fs_, kLocation, test_options());
+    EXPECT_EQ(log->stats().position, position);
+    append(*log, 1, {"SET", "a", std::to_string(start)});
+    ASSERT_TRUE(log->rotate());
+    append(*log, 1, {"SET", "b", std::to_string(start)});
+    ASSERT_TRUE(log->stop());
+    position = log->stats().position;
+    EXPECT_EQ(log->stats().durable_position, position);
+  }
+  const Recovered recovered = recover(fs_, kLocation);
+  ASSERT_TRUE(recovered.status);
+  EXPECT_EQ(recovered.report.end_position, position);
+  EXPECT_EQ(recovered.lines.size(), 6u);
+  EXPECT_EQ(recovered.report.manifest.increments.size(), 6u);
+}
+
+TEST_F(OpLogTest, StatsCountAllFilesOfTheLog) {
+  auto log = open_log(fs_, kLocation, test_options());
+  append(*log, 0, {"SET", "a", "1"});
+  EXPECT_GT(log->stats().buffer_bytes, 0u);
+  ASSERT_TRUE(log->step_write());
+  EXPECT_EQ(log->stats().buffer_bytes, 0u);
+  EXPECT_GT(log->stats().pending_sync_bytes, 0u);
+  ASSERT_TRUE(log->rotate());
+  append(*log, 0, {"SET", "a", "1"});
+  ASSERT_TRUE(log->stop());
+  EXPECT_EQ(log->stats().current_bytes, increment(1).size() + increment(2).size());
+  EXPECT_EQ(recover(fs_, kLocation).report.bytes_total, log->stats().current_bytes);
+}
+
+TEST_F(OpLogTest, StartsWithoutWritesDoNotPileUpFiles) {
+  for (int start = 0; start < 5; ++start) {
+    auto log = open_log(fs_, kLocation, test_options());
+    ASSERT_TRUE(log->stop());
+    EXPECT_EQ(log->stats().current_bytes, kOpeningBytes + kBatchHeaderBytes);
+  }
+  EXPECT_EQ(recover(fs_, kLocation).report.manifest.increments.size(), 1u);
+  EXPECT_EQ(fs_.list(kLocation.log_directory())->size(), 2u);
+}
+
+TEST_F(OpLogTest, AdoptsADumpAsBase) {
+  write_file(fs_, "/data/dump.rdb", "REDIS0010 made up \xff");
+  Result<AofReport> report = adopt_rdb_base(fs_, kLocation, "/data/dump.rdb");
+  ASSERT_TRUE(report);
+  auto log = OpLog::open(fs_, kLocation, test_options(), *report).value();
+  append(*log, 0, {"SET", "a", "1"});
+  ASSERT_TRUE(log->stop());
+  const Recovered recovered = recover(fs_, kLocation);
+  ASSERT_TRUE(recovered.status);
+  EXPECT_EQ(recovered.report.manifest.base.name, "appendonly.aof.1.base.rdb");
+  EXPECT_EQ(recovered.lines, std::vector<std::string>{"0: SET a 1"});
+  EXPECT_FALSE(adopt_rdb_base(fs_, kLocation, "/data/dump.rdb"));
+}
+
+// Fails the k-th write or sync of the log's files for every k: nothing later is acknowledged, nothing
+// is tried again, what was acknowledged before is there.
+void fail_every_kth(SimOperation kind, Errc error, SyncPolicy policy) {
+  for (uint64_t k = 1;; ++k) {
+    SimFileSystem fs({.seed = k});
+    ASSERT_TRUE(fs.create_directory("/data"));
+    ASSERT_TRUE(fs.sync_directory("/"));
+    auto log = open_log(fs, kLocation, test_options(policy));
+    fs.add_fault({.kind = kind, .error = error, .nth = k, .path_part = "incr.aof"});
+    uint64_t acknowledged = 0;
+    uint64_t tries_at_failure = 0;
+    bool told = false;
+    log->set_on_progress([&] { told |= log->failed(); });
+    for (int i = 0; i < 20; ++i) {
+      const uint64_t sequence = append(*log, 0, {"SET", "key", std::to_string(i)});
+      (void)log->step_write();
+      if (policy == SyncPolicy::kAlways || i % 5 == 4) (void)log->step_sync();
+      if (log->failed() && tries_at_failure == 0) {
+        tries_at_failure = fs.operation_count();
+        EXPECT_EQ(log->failure().code, error);
+      }
+      if (log->acknowledged_sequence() < sequence) continue;
+      EXPECT_FALSE(log->failed() && policy == SyncPolicy::kAlways) << "acknowledged on top of a failure";
+      ++acknowledged;
+    }
+    const bool hit = fs.faults_hit() > 0;
+    EXPECT_EQ(log->failed(), hit);
+    if (!hit) {
+      EXPECT_EQ(acknowledged, 20u);
+      EXPECT_GT(k, 4u) << "the injection was never hit";
+      return;
+    }
+    EXPECT_TRUE(told);
+    EXPECT_EQ(fs.operation_count(), tries_at_failure) << "something was tried again";
+    EXPECT_FALSE(log->rotate());
+    EXPECT_FALSE(log->stop());
+    EXPECT_LT(acknowledged, 20u);
+    EXPECT_FALSE(log->stats().last_write_ok);
+    EXPECT_EQ(log->stats().buffer_bytes, 0u) << "appenders would be stuck";
+    log.reset();
+    fs.clear_faults();
+    fs.crash(k);
+    const Recovered recovered = recover(fs, kLocation);
+    ASSERT_TRUE(recovered.status) << "k " << k << ": " << recovered.status.error().what;
+    if (policy == SyncPolicy::kAlways) {
+      EXPECT_GE(recovered.lines.size(), acknowledged);
+    }
+  }
+}
+
+TEST(OpLogFailure, EveryKthWriteAndSync) {
+  fail_every_kth(SimOperation::kWrite, Errc::kIo, SyncPolicy::kAlways);
+  fail_every_kth(SimOperation::kWrite, Errc::kNoSpace, SyncPolicy::kEverySecond);
+  fail_every_kth(SimOperation::kSync, Errc::kIo, SyncPolicy::kAlways);
+}
+
+TEST_F(OpLogTest, AFailedRotationBeforeTheManifestLeavesTheLogAsItWas) {
+  auto log = open_log(fs_, kLocation, test_options());
+  append(*log, 0, {"SET", "a", "1"});
+  fs_.add_fault({.kind = SimOperation::kOpen, .error = Errc::kNoSpace, .path_part = "2.incr"});
+  EXPECT_FALSE(log->rotate());
+  EXPECT_FALSE(log->failed());
+  append(*log, 0, {"SET", "b", "2"});
+  ASSERT_TRUE(log->stop());
+  EXPECT_EQ(recover(fs_, kLocation).lines.size(), 2u);
+}
+
+TEST_F(OpLogTest, AFailedManifestDuringRotationEndsTheLog) {
+  auto log = open_log(fs_, kLocation, test_options());
+  const uint64_t first = append(*log, 0, {"SET", "a", "1"});
+  fs_.add_fault({.kind = SimOperation::kRename, .error = Errc::kIo, .path_part = "manifest"});
+  EXPECT_FALSE(log->rotate());
+  EXPECT_TRUE(log->failed());
+  EXPECT_GE(log->acknowledged_sequence(), first);
+}
+
+// The disk hangs in a sync: writes go on, done by the log thread.
+TEST_F(OpLogTest, WritesDoNotWaitForASync) {
+  std::atomic<bool> hold{false};
+  std::atomic<bool> in_sync{false};
+  fs_.set_hook([&](const SimEvent& event) -> std::optional<Errc> {
+    if (event.kind != SimOperation::kSync) return {};
+    in_sync = true;
+    while (hold) std::this_thread::yield();
+    return {};
+  });
+  auto log = open_log(fs_, kLocation, test_options());
+  log->start();
+  append(*log, 0, {"SET", "a", "1"});
+  log->commit_inline();
+  in_sync = false;
+  hold = true;
+  log->request_sync();
+  while (!in_sync) std::this_thread::yield();
+  EXPECT_TRUE(log->stats().sync_in_flight);
+  const uint64_t sequence = append(*log, 0, {"SET", "b", "2"});
+  while (log->written_sequence() < sequence) {
+    log->commit_inline();
+    std::this_thread::yield();
+  }
+  EXPECT_LT(log->durable_sequence(), sequence);
+  EXPECT_GT(log->stats().delayed_sync_count, 0u);
+  hold = false;
+  while (log->durable_sequence() < sequence) {
+    log->request_sync();
+    std::this_thread::yield();
+  }
+  ASSERT_TRUE(log->stop());
+}
+
+// Several threads append, commit at the end of their "turn" and wait for their acknowledgement; the
+// policy changes under them. Everything comes back, each thread's writes in its order.
+void run_stress(SyncPolicy policy, bool change_policy) {
+  constexpr int kThreads = 3;
+  constexpr int kTurns = 300;
+  SimFileSystem fs({.seed = 7, .trace = false});
+  ASSERT_TRUE(fs.create_directory("/data"));
+  OpLogOptions options = test_options(policy);
+  options.ring.ring_bytes = kRingBytesMin;
+  options.sync_interval_ms = 1;
+  auto log = open_log(fs, kLocation, options);
+  std::mutex mutex;
+  std::condition_variable progressed;
+  log->set_on_progress([&] {
+    std::scoped_lock guard(mutex);
+    progressed.notify_all();
+  });
+  log->start();
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t)
+    threads.emplace_back([&, t] {
+      Random random(t);
+      for (int turn = 0; turn < kTurns; ++turn) {
+        {
+          std::unique_lock guard(mutex);
+          progressed.wait(guard, [&] { return log->has_credit(); });
+        }
+        uint64_t sequence = 0;
+        for (uint64_t n = random.below(8) + 1; n > 0; --n)
+          sequence = append(*log, static_cast<uint16_t>(t), {"RPUSH", std::to_string(turn), std::to_string(n)});
+        if (random.one_in(20)) sequence = append(*log, 9, {"SET", "large", std::string(100'000, 'x')});
+        log->commit_inline();
+        std::unique_lock guard(mutex);
+        progressed.wait(guard, [&] { return log->acknowledged_sequence() >= sequence; });
+      }
+    });
+  if (change_policy) {
+    for (int i = 0; i < 30; ++i) {
+      log->set_policy(static_cast<SyncPolicy>(i % 3));
+      if (i % 10 == 0) {
+        EXPECT_TRUE(log->rotate());
+      }
+      std::this_thread::yield();
+    }
+    log->set_policy(policy);
+  }
+  for (std::thread& thread : threads) thread.join();
+  ASSERT_TRUE(log->stop());
+  EXPECT_EQ(log->durable_sequence(), log->appended_sequence());
+  const Recovered recovered = recover(fs, kLocation);
+  ASSERT_TRUE(recovered.status) << recovered.status.error().what;
+  for (int t = 0; t < kThreads; ++t) {
+    Random random(t);
+    const std::string db = std::to_string(t) + ":";
+    auto line = recovered.lines.begin();
+    for (int turn = 0; turn < kTurns; ++turn) {
+      for (uint64_t n = random.below(8) + 1; n > 0; --n, ++line) {
+        while (line != recovered.lines.end() && !line->starts_with(db)) ++line;
+        ASSERT_NE(line, recovered.lines.end());
+        ASSERT_EQ(*line, db + " RPUSH " + std::to_string(turn) + " " + std::to_string(n));
+      }
+      static_cast<void>(random.one_in(20));
+    }
+  }
+}
+
+TEST(OpLogStress, Always) { run_stress(SyncPolicy::kAlways, false); }
+TEST(OpLogStress, EverySecond) { run_stress(SyncPolicy::kEverySecond, false); }
+TEST(OpLogStress, PolicyChangesAndRotation) { run_stress(SyncPolicy::kEverySecond, true); }
+
+}  // namespace
+}  // namespace strata
