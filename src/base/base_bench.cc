@@ -60,8 +60,10 @@ void BM_MatchTags(benchmark::State& state) {
   Random random(1);
   for (uint64_t& slot : slots) slot = random.next();
   size_t i = 0;
-  for (auto _ : state)
-    benchmark::DoNotOptimize(match_tags8(slots + 8 * (i++ % 64), static_cast<uint16_t>(i)));
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(match_tags8(slots + 8 * (i % 64), static_cast<uint16_t>(i)));
+    ++i;
+  }
 }
 BENCHMARK(BM_MatchTags);
 

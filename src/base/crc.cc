@@ -18,7 +18,7 @@ constexpr FoldConstants kCrc32Fold = make_fold_constants(kCrc32Polynomial);
 constexpr FoldConstants kCrc64Fold = make_fold_constants(kCrc64Polynomial);
 
 // Below these, what comes after the folding costs more than it saves (base_bench, BM_Crc*).
-constexpr size_t kFoldBytesWorth = 128;
+constexpr size_t kFoldBytesWorth = kFoldBytesMin;
 constexpr size_t kFoldBytesWorthCrc32c = 512;
 static_assert(kFoldBytesWorth >= kFoldBytesMin && kFoldBytesWorthCrc32c >= kFoldBytesMin);
 

@@ -14,8 +14,9 @@ TEST(Ascii, OnlyLettersChange) {
     const bool lower = i >= 'a' && i <= 'z';
     EXPECT_EQ(ascii_lower(c), upper ? static_cast<char>(i + 32) : c);
     EXPECT_EQ(ascii_upper(c), lower ? static_cast<char>(i - 32) : c);
-    uint64_t word = 0x0101010101010101 * static_cast<uint64_t>(i);
-    EXPECT_EQ(ascii_lower8(word), 0x0101010101010101 * static_cast<unsigned char>(ascii_lower(c)));
+    constexpr uint64_t kOnes = 0x0101010101010101;
+    EXPECT_EQ(ascii_lower8(kOnes * static_cast<uint64_t>(i)),
+              kOnes * static_cast<unsigned char>(ascii_lower(c)));
   }
 }
 
