@@ -50,7 +50,7 @@ class CrashRun {
   bool run_cut_at(uint64_t k, CutWhen when, uint64_t j) {
     fs_.cut_power_at(fs_.operation_count() + k, when);
     cut_of_recovery_ = j;
-    if (start()) work(40);
+    if (start()) work(160);
     end_with_crash();
     if (problem_.empty() && start()) {
       log_.reset();
@@ -179,7 +179,7 @@ class CrashRun {
         if (kill && history_[i].sequence <= log_->written_sequence()) survivors_ = i + 1;
       }
     }
-    survivors_ = std::max(survivors_, durable_);
+    survivors_ = kill ? std::max(survivors_, durable_) : durable_;
     log_.reset();
     if (kill) {
       fs_.kill_process();
@@ -269,7 +269,7 @@ TEST(OpLogCrash, AtEveryOperation) {
         EXPECT_EQ(run.lost_acknowledged(), 0u) << k;
         operations = run.operations() - before;
       }
-    if (k > 40 && k > operations) break;
+    if (k > 100 && k > operations) break;
   }
 }
 
