@@ -205,7 +205,7 @@ std::vector<std::string> traced_history(uint64_t seed) {
   fs.add_fault({.kind = SimOperation::kWrite, .nth = 3});
   for (int life = 0; life < 3; ++life) {
     for (int step = 0; step < 5; ++step) {
-      std::string name = "f" + std::to_string(random.below(3));
+      std::string name(1, static_cast<char>('a' + random.below(3)));
       if (auto file = fs.open(name, OpenMode::kCreate)) {
         (void)file->append(random_bytes(random, 3000));
         if (random.one_in(3)) (void)file->sync_data();

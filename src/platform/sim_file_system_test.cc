@@ -391,7 +391,7 @@ TEST(SimFileSystem, ThreadsMayWorkSideBySide) {
   std::vector<std::thread> threads;
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&fs, t] {
-      std::string path = "f" + std::to_string(t);
+      std::string path(1, static_cast<char>('a' + t));
       File file = open_or_die(fs, path, OpenMode::kCreate);
       for (int i = 0; i < kRounds; ++i) {
         EXPECT_TRUE(file.append("x"));
