@@ -155,6 +155,11 @@ struct Spot {
 };
 Spot locate(const Value& value, uint64_t index);
 
+inline Element plain_element(const Node& node) {
+  Bytes bytes = node.blob->view();
+  return Element::of(bytes, bytes.size() >= kPinThresholdBytes ? node.blob : nullptr);
+}
+
 // Walks in either direction and may stop and go on while the list does not change.
 class Iterator {
  public:
@@ -163,14 +168,19 @@ class Iterator {
 
   bool done() const { return done_; }
   uint64_t index() const { return index_; }
-  const Element& element() const { return element_; }
+  Element element() const {
+    if (node_.is_plain) return plain_element(node_);
+    Element element = packed::decode(at_).element;
+    if (element.bytes.size() >= kPinThresholdBytes) [[unlikely]]
+      element.blob = node_.blob;
+    return element;
+  }
   void next() {
     index_++;
     if (++offset_ == node_.elements) {
       enter_next_node();
     } else {
-      at_ += bytes_;
-      read();
+      at_ += packed::decode(at_).bytes;
     }
   }
   void previous();
@@ -178,32 +188,18 @@ class Iterator {
  private:
   void enter(uint32_t offset);
   void enter_next_node();
-  void read() {
-    packed::Decoded now = packed::decode(node_.blob->bytes + at_);
-    element_ = now.element;
-    bytes_ = now.bytes;
-    if (element_.bytes.size() >= kPinThresholdBytes) [[unlikely]]
-      element_.blob = node_.blob;
-  }
 
   const Nodes* nodes_;  // null for a single packed node
   uint64_t index_;
   bool done_;
   Node node_{};
   Place place_{};
-  uint32_t offset_ = 0;  // index in the node
-  packed::Position at_ = 0;
-  uint32_t bytes_ = 0;
-  Element element_;
+  uint32_t offset_ = 0;       // index in the node
+  const char* at_ = nullptr;  // in a packed node
 };
 
 // False when out of range. Negative indexes count from the back.
 bool index(const Value& value, int64_t index, Element* out);
-
-inline Element plain_element(const Node& node) {
-  Bytes bytes = node.blob->view();
-  return Element::of(bytes, bytes.size() >= kPinThresholdBytes ? node.blob : nullptr);
-}
 
 // Shows `elements` of the node's elements from `offset` on.
 template <typename Visit>

@@ -38,6 +38,21 @@ bool make_writable(Nodes& nodes, Heap& heap, Place place) {
   return true;
 }
 
+// A node that has just got a neighbour will not grow soon. Failing to shrink it is harmless.
+void shrink_node(Nodes& nodes, Heap& heap, Place place) {
+  Node node = nodes.at(place);
+  if (node.is_plain || node.blob->pinned()) return;
+  if (Blob* smaller = Blob::shrink(heap, node.blob)) {
+    node.blob = smaller;
+    nodes.update(place, node);
+  }
+}
+
+void give_back_spare(Nodes& nodes, Heap& heap, Place fresh) {
+  if (fresh != nodes.first()) shrink_node(nodes, heap, nodes.previous(fresh));
+  if (nodes.next(fresh) != nodes.end()) shrink_node(nodes, heap, nodes.next(fresh));
+}
+
 }  // namespace
 
 bool to_quicklist(Value& value, Heap& heap) {
@@ -93,7 +108,9 @@ bool make_node(Heap& heap, Limits limits, const Element& element, Node* out) {
 bool takes(const Node& node, Limits limits, const Element& element, uint32_t added_elements,
            uint32_t replaced_bytes) {
   if (node.is_plain || wants_plain(limits, element)) return false;
-  uint64_t bytes = uint64_t{node.blob->size} - replaced_bytes + packed::encoded_bytes(element);
+  // With its header the blob is then a block of exactly a power of two, which wastes nothing.
+  uint64_t bytes =
+      Blob::kHeaderBytes + uint64_t{node.blob->size} - replaced_bytes + packed::encoded_bytes(element);
   return limits.allow(bytes, uint64_t{node.elements} + added_elements);
 }
 
@@ -119,7 +136,11 @@ bool insert_between(Nodes& nodes, Heap& heap, Limits limits, Place gap, const El
   }
   Node fresh;
   if (!make_node(heap, limits, element, &fresh)) return false;
-  if (nodes.insert(heap, gap, fresh)) return true;
+  Place place;
+  if (nodes.insert(heap, gap, fresh, &place)) {
+    give_back_spare(nodes, heap, place);
+    return true;
+  }
   Blob::destroy(heap, fresh.blob);
   return false;
 }

@@ -44,12 +44,9 @@ Iterator::Iterator(const Value& value, uint64_t index)
 
 void Iterator::enter(uint32_t offset) {
   offset_ = offset;
-  if (node_.is_plain) {
-    element_ = plain_element(node_);
-  } else {
-    at_ = packed::seek(node_.blob->view(), offset);
-    read();
-  }
+  if (node_.is_plain) return;
+  Bytes view = node_.blob->view();
+  at_ = view.data() + packed::seek(view, offset);
 }
 
 void Iterator::enter_next_node() {
@@ -75,9 +72,63 @@ void Iterator::previous() {
     return;
   }
   offset_--;
-  at_ = packed::prev(node_.blob->view(), at_);
-  read();
+  Bytes view = node_.blob->view();
+  at_ = view.data() + packed::prev(view, static_cast<packed::Position>(at_ - view.data()));
 }
+
+namespace {
+
+struct Search {
+  const packed::Needle& needle;
+  uint64_t to_skip;  // matches in front of the first wanted one
+  uint64_t left;     // elements that may still be compared
+  FunctionRef<bool(uint64_t index)> visit;
+
+  // False when the search is over.
+  bool matched(uint64_t index) {
+    if (to_skip == 0) return visit(index);
+    to_skip--;
+    return true;
+  }
+};
+
+uint32_t matches_in(const Node& node, const packed::Needle& needle) {
+  if (node.is_plain) return needle.equals(plain_element(node)) ? 1 : 0;
+  return packed::count_matches(node.blob->view(), needle);
+}
+
+// `first` is the index of the node's first element.
+bool search_forward(const Node& node, uint64_t first, Search& search) {
+  if (node.is_plain) return matches_in(node, search.needle) == 0 || search.matched(first);
+  uint64_t elements = std::min<uint64_t>(node.elements, search.left);
+  packed::Cursor cursor(node.blob->view());
+  for (uint64_t i = 0; i < elements; i++, cursor.next()) {
+    if (search.needle.equals(cursor.element()) && !search.matched(first + i)) return false;
+  }
+  return true;
+}
+
+// Walking backwards costs several times as much as counting a node's matches, so nodes without one are passed
+// by.
+bool search_backward(const Node& node, uint64_t first, Search& search) {
+  uint32_t matches = matches_in(node, search.needle);
+  if (matches == 0) return true;
+  if (node.elements <= search.left && matches <= search.to_skip) {
+    search.to_skip -= matches;
+    return true;
+  }
+  if (node.is_plain) return search.matched(first);
+  Bytes view = node.blob->view();
+  packed::Position at = packed::end(view);
+  uint64_t stop = node.elements - std::min<uint64_t>(node.elements, search.left);
+  for (uint64_t i = node.elements; i > stop; i--) {
+    at = packed::prev(view, at);
+    if (search.needle.equals(packed::get(view, at)) && !search.matched(first + i - 1)) return false;
+  }
+  return true;
+}
+
+}  // namespace
 
 void find_positions(const Value& value, const packed::Needle& needle, int64_t rank, uint64_t elements_max,
                     FunctionRef<bool(uint64_t index)> visit) {
@@ -85,20 +136,18 @@ void find_positions(const Value& value, const packed::Needle& needle, int64_t ra
   if (elements == 0) return;
   bool backward = rank < 0;
   uint64_t to_skip = (backward ? 0 - static_cast<uint64_t>(rank) : static_cast<uint64_t>(rank)) - 1;
-  uint64_t left = elements_max == 0 ? UINT64_MAX : elements_max;
-  for (Iterator at(value, backward ? elements - 1 : 0); !at.done() && left > 0; left--) {
-    if (needle.equals(at.element())) {
-      if (to_skip > 0) {
-        to_skip--;
-      } else if (!visit(at.index())) {
-        return;
-      }
-    }
-    if (backward) {
-      at.previous();
-    } else {
-      at.next();
-    }
+  Search search{needle, to_skip, elements_max == 0 ? UINT64_MAX : elements_max, visit};
+  uint64_t passed = 0;
+  for (Spot spot = locate(value, backward ? elements - 1 : 0);;) {
+    uint64_t here = spot.node.elements;
+    bool go_on = backward ? search_backward(spot.node, elements - passed - here, search)
+                          : search_forward(spot.node, passed, search);
+    passed += here;
+    if (!go_on || passed == elements || here >= search.left) return;
+    search.left -= here;
+    const Nodes& nodes = nodes_of(value);
+    spot.place = backward ? nodes.previous(spot.place) : nodes.next(spot.place);
+    spot.node = nodes.at(spot.place);
   }
 }
 

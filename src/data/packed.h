@@ -88,30 +88,24 @@ Position prev(Bytes node, Position at);
 // when out of range.
 Position seek(Bytes node, int64_t index);
 
-// Walks forward, decoding every element once:
+// Walks forward:
 //   for (packed::Cursor cursor(node); !cursor.done(); cursor.next()) use(cursor.element());
+// Nothing decoded is kept: where a cursor lives in memory, storing and reloading an Element costs more than
+// decoding again, and where it lives in registers the compiler decodes once.
 class Cursor {
  public:
   explicit Cursor(Bytes node) : Cursor(node, begin(node)) {}
-  Cursor(Bytes node, Position at) : base_(node.data()), at_(base_ + at), end_(base_ + end(node)) { read(); }
+  Cursor(Bytes node, Position at) : base_(node.data()), at_(base_ + at), end_(base_ + end(node)) {}
 
   bool done() const { return at_ == end_; }
-  const Element& element() const { return now_.element; }
+  Element element() const { return decode(at_).element; }
   Position position() const { return static_cast<Position>(at_ - base_); }
-  void next() {
-    at_ += now_.bytes;
-    read();
-  }
+  void next() { at_ += decode(at_).bytes; }
 
  private:
-  void read() {
-    if (at_ != end_) now_ = decode(at_);
-  }
-
   const char* base_;
   const char* at_;
   const char* end_;
-  Decoded now_{};
 };
 
 // What is searched for: prepared once, compared with many. Keeps a view of the text it was made from.
