@@ -156,7 +156,7 @@ TEST_F(HashTest, OutOfMemoryLeavesItAsItWas) {
       model.clear();
     }
     Starvation starvation(heap_);
-    for (int tries = 0; tries < 40;) {
+    for (int tries = 0; tries < 200;) {
       const std::string field = random_key(random, 2'000);
       const std::string value = random_key(random, 1'000, 5'000);
       if (const Result<bool> done = hash_set(context_, limits_, hash_, field, value)) {

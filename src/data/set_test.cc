@@ -151,7 +151,7 @@ TEST_F(SetTest, OutOfMemoryLeavesItAsItWas) {
     }
     const bool integers = round % 4 < 2;
     Starvation starvation(heap_);
-    for (int tries = 0; tries < 40;) {
+    for (int tries = 0; tries < 200;) {
       const std::string member = integers ? std::to_string(random.below(3'000)) : random_key(random, 2'000);
       if (const Result<bool> done = set_add(context_, limits_, set_, member)) {
         ++successes;

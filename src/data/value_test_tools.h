@@ -52,6 +52,9 @@ inline std::string random_key(Random& random, uint64_t variety, size_t long_byte
 class Starvation {
  public:
   explicit Starvation(Heap& heap) : heap_(heap) {
+    for (const size_t bytes : kStocked) {
+      for (int i = 0; i < 40; ++i) taken_.push_back(heap_.allocate(bytes));
+    }
     heap_.set_limit(1);
     for (size_t size_class = 0; size_class < size_class_of(kLargestTaken) + 1; ++size_class) {
       while (void* block = heap_.allocate(size_class_bytes(size_class))) taken_.push_back(block);
@@ -74,6 +77,9 @@ class Starvation {
 
  private:
   static constexpr size_t kLargestTaken = 64 << 10;
+  // The usual blocks of packed nodes, entries, buckets, segments and the nodes of trees.
+  static constexpr size_t kStocked[] = {8,   16,  24,  32,  40,  48,   64,   80,   128,  160,  256,
+                                        320, 384, 512, 640, 768, 1024, 1536, 2048, 4096, 5120, 8192};
 
   Heap& heap_;
   std::vector<void*> taken_;

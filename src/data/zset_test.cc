@@ -250,9 +250,15 @@ TEST_F(ZsetTest, OutOfMemoryLeavesItAsItWas) {
       scores.clear();
       model.clear();
     }
+    for (int i = 0; i < 20; ++i) {
+      const std::string member = "fed" + std::to_string(round * 20 + i);
+      ASSERT_EQ(add(i, member).change, ZaddChange::kAdded);
+      model.emplace(i, member);
+      scores[member] = i;
+    }
     {
       Starvation starvation(heap_);
-      for (int tries = 0; tries < 40;) {
+      for (int tries = 0; tries < 200;) {
         const std::string member = random_key(random, 4'000, 60);
         const auto score = static_cast<double>(random.below(300)) / 4;
         const auto old = scores.find(member);
