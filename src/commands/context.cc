@@ -77,13 +77,9 @@ uint64_t Context::propagate(EffectSink& sink, Bytes canonical_raw) {
   if (changes_ == 0 && effects_count_ == 0) return 0;
   if (effects_count_ == kNoEffect) return 0;
   if (effects_count_ == 0) {
-    return canonical_raw.empty() ? sink.append_command(db_, args_) : sink.append(db_, canonical_raw);
+    return canonical_raw.empty() ? sink.append_command(db_, args_) : sink.append(db_, canonical_raw, 1);
   }
-  if (effects_count_ > 1) {
-    effects_.insert(0, "*1\r\n$5\r\nMULTI\r\n");
-    effects_.append("*1\r\n$4\r\nEXEC\r\n");
-  }
-  return sink.append(db_, effects_);
+  return sink.append(db_, effects_, effects_count_);
 }
 
 bool Context::check(const Error& error) {

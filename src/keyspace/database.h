@@ -54,6 +54,12 @@ class Database {
   Result<MutableBytes> edit_string(const Key& key, Entry* entry, size_t size);
   // Changes the value of a string and keeps its deadline.
   Result<Entry*> overwrite_string(const Key& key, Entry* entry, Bytes value, bool may_be_integer = true);
+  Result<Entry*> overwrite_integer(const Key& key, Entry* entry, int64_t value) {
+    if (entry->encoding() != Encoding::kInt) return set_integer(key, value, entry->deadline_ms());
+    entry->set_word(static_cast<uint64_t>(value));
+    entry->access_clock = access_clock(clock_->now_ms);
+    return entry;
+  }
 
   // Lists, hashes, sets, sorted sets: takes over the value on success. Replaces whatever the key held.
   Result<Entry*> put(const Key& key, const Value& value, int64_t deadline_ms);
@@ -72,7 +78,8 @@ class Database {
 
   size_t count() const { return table_.count(); }
   size_t deadline_count() const { return wheel_.count(); }
-  int64_t deadline_sum_ms() const { return deadline_sum_ms_; }  // for avg_ttl in INFO
+  // For avg_ttl in INFO. Wraps around when absurd deadlines add up.
+  int64_t deadline_sum_ms() const { return static_cast<int64_t>(deadline_sum_ms_); }
   KeyTable& table() { return table_; }
   const KeyTable& table() const { return table_; }
   ExpiryWheel& wheel() { return wheel_; }
@@ -98,7 +105,7 @@ class Database {
   ShardClock* clock_;
   KeyTable table_;
   ExpiryWheel wheel_;
-  int64_t deadline_sum_ms_ = 0;
+  uint64_t deadline_sum_ms_ = 0;
 };
 
 }  // namespace strata

@@ -58,6 +58,7 @@ Task<void> Connection::serve() {
     if (!received || received->empty()) break;
     receive(*received);
   }
+  closing_ = true;
   worker_.remove(*this);
 }
 
@@ -149,7 +150,19 @@ void Connection::fail_log_waiters() {
   flush();
 }
 
+void Connection::retire() {
+  if (stream_->is_sending()) {
+    is_retired_ = true;
+  } else {
+    worker_.loop().post([this] { delete this; });
+  }
+}
+
 void Connection::on_sent(Result<size_t> sent) {
+  if (is_retired_) {
+    worker_.loop().post([this] { delete this; });
+    return;
+  }
   if (!sent) return close_now();
   output_.consume(*sent);
   worker_.metrics().output_bytes.add(*sent);

@@ -54,7 +54,9 @@ class Connection final : private SendCompletion {
 
   // From here on the output waits for `sequence` of the log.
   void wait_for_log(uint64_t from_byte, uint64_t sequence);
-  bool waits_for_log() const { return !marks_.empty(); }
+  uint64_t oldest_log_wait() const { return marks_.empty() ? UINT64_MAX : marks_.front().sequence; }
+  // The coroutine has ended: destroys the connection, as soon as no send uses its output any more.
+  void retire();
 
   // When the client last took a byte; for client-stall-timeout.
   int64_t last_sent_ms() const { return last_sent_ms_; }
@@ -118,6 +120,7 @@ class Connection final : private SendCompletion {
   bool runnable_input_ = false;        // pending input may hold whole commands
   bool closing_ = false;
   bool close_after_reply_ = false;
+  bool is_retired_ = false;
 };
 
 }  // namespace strata

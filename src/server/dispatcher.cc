@@ -260,7 +260,9 @@ uint64_t Dispatcher::run_entered(const RegisteredCommand& command, std::span<con
   context_.begin(*command.command, args, db, now_ms, key);
   command.command->run(context_);
   uint64_t sequence = 0;
-  if (context_.changes() > 0 && !(command.flags & kConnection)) {
+  // A handler about the connection may have run others in this context (EXEC): it is no longer about this command.
+  if (command.flags & kConnection) return 0;
+  if (context_.changes() > 0) {
     worker_.keyspace_counters().add_changes(context_.changes());
     if (EffectSink* sink = context_.environment().sink) sequence = context_.propagate(*sink, canonical_raw);
   }
@@ -286,6 +288,14 @@ uint64_t Dispatcher::settle_sequence(const ShardSet& held, uint64_t sequence) {
     if (for_disk) waits_for = std::max(waits_for, shard.last_sequence);
   }
   return waits_for;
+}
+
+uint64_t Dispatcher::run_timed(const RegisteredCommand& command, std::span<const Bytes> args, const ShardSet& held,
+                               uint16_t db, int64_t now_ms, Reply& reply, Session& session) {
+  uint64_t began = cycles_now();
+  uint64_t sequence = run_held(command, args, {}, {}, held, db, now_ms, reply, &session);
+  record(command, args, session, 1, cycles_now() - began);
+  return sequence;
 }
 
 void Dispatcher::note_error(const RegisteredCommand& command, const Reply& reply) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <memory>
 
 #include "commands/context.h"
@@ -70,8 +71,10 @@ class Dispatcher {
   uint64_t run_timed(const RegisteredCommand& command, std::span<const Bytes> args, const ShardSet& held, uint16_t db,
                      int64_t now_ms, Reply& reply, Session& session);
   // The same for the commands of a transaction, whose effects become one record.
-  uint64_t run_transaction_held(std::span<const OwnedCommand> commands, const ShardSet& held, Session& session,
-                                int64_t now_ms, Reply& reply);
+  uint64_t run_transaction_held(const ShardSet& held, Session& session, int64_t now_ms, Reply& reply);
+
+  // Calls `work` while every shard is held, soon; perhaps before it returns, perhaps on another thread.
+  void run_on_all_shards(std::function<void()> work);
 
   // Which shards a command needs. False: it cannot be said, the handler will refuse the arguments.
   bool shards_of(const RegisteredCommand& command, std::span<const Bytes> args, ShardSet& shards);

@@ -47,6 +47,32 @@ struct QueuedJob::Arrive final : public PostedWork {
   QueuedJob& job;
 };
 
+// Owns itself.
+class AllShardsJob final : public ShardJob, private PostedWork {
+ public:
+  AllShardsJob(Worker& worker, std::function<void()> work) : worker_(worker), work_(std::move(work)) {
+    shards = worker.server().keyspace().all_shards();
+  }
+  void run() override {
+    if (std::exchange(sent_home_, false)) return worker_.dispatcher().runner().resume(*this);
+    work_();
+  }
+  void finished() override { delete this; }
+  void send_home() override {
+    sent_home_ = true;
+    worker_.loop().post(static_cast<PostedWork*>(this));
+  }
+
+ private:
+  Worker& worker_;
+  std::function<void()> work_;
+  bool sent_home_ = false;
+};
+
+void Dispatcher::run_on_all_shards(std::function<void()> work) {
+  runner_.start(*new AllShardsJob(worker_, std::move(work)));
+}
+
 QueuedJob::QueuedJob(Connection& connection)
     : muted_(connection.reply().muted()),
       connection_(connection),
@@ -65,7 +91,7 @@ void QueuedJob::run() {
   Reply reply(output_, session.resp.load(std::memory_order_relaxed) == 3);
   reply.set_muted(muted_);
   if (is_transaction) {
-    sequence_ = dispatcher.run_transaction_held(commands, shards, session, now_ms, reply);
+    sequence_ = dispatcher.run_transaction_held(shards, session, now_ms, reply);
     return;
   }
   for (const OwnedCommand& command : commands) {

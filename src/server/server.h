@@ -20,6 +20,7 @@
 namespace strata {
 
 class Configuration;
+class LogSink;
 class SlowLog;
 
 // Why commands go through the checks even for a plain client.
@@ -45,6 +46,7 @@ struct LoadingProgress {
 struct SaveState {
   std::atomic<int64_t> last_save_s{0};
   std::atomic<uint64_t> changes_at_last_save{0};
+  std::atomic<int64_t> last_try_s{0};
   std::atomic<bool> last_ok{true};
   std::atomic<int64_t> last_duration_s{-1};
   std::atomic<bool> in_progress{false};
@@ -62,6 +64,9 @@ class Server {
   // Begins an orderly end: on any thread, also on a worker's. `save`: yes, no, or as save points are configured.
   enum class SaveChoice : uint8_t { kAsConfigured, kYes, kNo };
   void request_stop(SaveChoice choice, int signal);
+  // The loader hands over the log that it opened.
+  void open_log(std::unique_ptr<OpLog> log);
+  uint64_t log_salt() const { return log_salt_; }
   // A snapshot, with all shards held by the caller. SAVE, and SHUTDOWN.
   Status save_held();
   bool save_wanted(SaveChoice choice) const;
@@ -83,10 +88,16 @@ class Server {
     on ? alerts_.fetch_or(alert, std::memory_order_relaxed) : alerts_.fetch_and(~alert, std::memory_order_relaxed);
   }
   uint64_t next_client_id() { return next_client_id_.fetch_add(1, std::memory_order_relaxed) + 1; }
+  // Fills in what is known of a new client.
+  void introduce(Session& session, SocketHandle handle, bool is_unix, int64_t now_ms);
   // Counts a connection in, or says that there are too many.
   bool admit_connection();
   void release_connection() { connection_count_.fetch_sub(1, std::memory_order_relaxed); }
   uint32_t connection_count() const { return connection_count_.load(std::memory_order_relaxed); }
+
+  uint32_t worker_count() const { return static_cast<uint32_t>(workers_.size()); }
+  // Not while loading or stopping.
+  bool may_keep_house() const { return !(alerts() & (kAlertLoading | kAlertStopping)); }
 
   LoadingProgress& loading() { return loading_; }
   SaveState& save_state() { return save_state_; }
@@ -95,6 +106,7 @@ class Server {
   // Bytes that count against maxmemory: shards' heaps, clients' buffers, the log's buffer.
   size_t used_memory() const;
   std::atomic<size_t>& peak_memory() { return peak_memory_; }
+  uint64_t total_changes() const;
   uint64_t changes_since_save() const;
   // Once every 100 ms, on worker 0.
   void cron();
@@ -103,12 +115,12 @@ class Server {
   uint16_t port() const { return bound_port_; }
 
  private:
-  class LogSink;
   bool prepare_process();
+  bool write_pid_file();
+  void remove_files();
   bool make_workers();
   bool listen();
-  Status load();
-  Status open_log();
+  void load_and_open();
   void accept(Socket socket, bool is_unix);
   bool refuse_unprotected(const Socket& socket, bool is_unix);
   int finish();
@@ -132,6 +144,9 @@ class Server {
   int64_t started_at_ms_ = 0;
   std::string run_id_;
   uint16_t bound_port_ = 0;
+  uint64_t log_salt_ = 0;
+  bool load_failed_ = false;
+  std::string written_pid_file_;
   std::atomic<size_t> peak_memory_{0};
   std::atomic<bool> stop_requested_{false};
   std::atomic<SaveChoice> stop_save_{SaveChoice::kAsConfigured};

@@ -59,6 +59,8 @@ class Worker {
   uint32_t index() const { return index_; }
   TaskScope& scope() { return scope_; }
   std::atomic<uint32_t> connection_count{0};
+  // Memory of this worker's clients, as of the last turns.
+  size_t client_bytes() const { return client_bytes_.load(std::memory_order_relaxed); }
   int64_t longest_shard_hold_us() const { return longest_hold_us_.load(std::memory_order_relaxed); }
   void note_shard_hold(int64_t us) {
     if (us > longest_hold_us_.load(std::memory_order_relaxed)) longest_hold_us_.store(us, std::memory_order_relaxed);
@@ -75,6 +77,7 @@ class Worker {
   bool turn_end();
   void flush_dirty();
   void flush_log_waiters();
+  uint64_t oldest_log_wait() const;
   bool keep_house();
   void cron();
   void check_timeouts(int64_t now_ms);
@@ -93,6 +96,7 @@ class Worker {
   std::vector<Connection*> credit_waiters_;
   std::atomic<bool> wants_log_progress_{false};
   std::atomic<int64_t> longest_hold_us_{0};
+  std::atomic<size_t> client_bytes_{0};
   uint32_t next_shard_to_keep_ = 0;
   std::mutex clients_mutex_;
   Connection* first_ = nullptr;

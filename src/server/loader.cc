@@ -1,0 +1,138 @@
+#include "server/loader.h"
+
+#include <fmt/format.h>
+
+#include "persistence/rdb_reader.h"
+#include "platform/clock.h"
+#include "platform/file_system.h"
+#include "server/log_lines.h"
+#include "server/log_sink.h"
+#include "server/replay.h"
+#include "server/server.h"
+
+namespace strata {
+namespace {
+
+RdbLimits rdb_limits(const DataOptions& data) { return {data.list, data.hash, data.set, data.zset}; }
+
+// Loads the RDB that a log begins with.
+class LogBase final : public BaseLoader {
+ public:
+  explicit LogBase(Server& server) : server_(server) {}
+  Result<uint64_t> load_rdb(File& file, std::string_view path, bool verify_only) override {
+    log_notice(fmt::format("Reading RDB base file {}...", path));
+    if (verify_only) {
+      TRY_ASSIGN(RdbLoadReport report, rdb_verify(file, 0));
+      return report.end_offset;
+    }
+    auto report = rdb_load(file, 0, server_.keyspace(), rdb_limits(server_.options().data), server_.worker_count(),
+                           [this](uint64_t keys, uint64_t) { server_.loading().loaded_keys = keys; });
+    if (!report) return std::unexpected(report.error());
+    return report->end_offset;
+  }
+
+ private:
+  Server& server_;
+};
+
+double seconds_since(int64_t began_us) {
+  return static_cast<double>(system_clock().monotonic_us() - began_us) / 1e6;
+}
+
+}  // namespace
+
+Status Loader::run() {
+  Keyspace& keyspace = server_.keyspace();
+  // Entering makes what is loaded here visible to those who enter afterwards.
+  for (uint32_t s = 0; s < keyspace.shard_count(); ++s) {
+    while (!keyspace.shard(s).ownership.try_enter_for_a_while()) {
+    }
+  }
+  keyspace.enable_expiry(false);
+  const Options& o = server_.options();
+  Status status = o.append_only ? load_log() : load_dump(o.dump_file);
+  keyspace.enable_expiry(true);
+  for (uint32_t s = 0; s < keyspace.shard_count(); ++s) {
+    keyspace.shard(s).ask_for_cleaning();
+    static_cast<void>(keyspace.shard(s).ownership.leave());  // nobody can be waiting while clients get -LOADING
+  }
+  return status;
+}
+
+Status Loader::load_dump(const std::string& path) {
+  auto info = real_file_system().info(path);
+  if (!info && info.error().code == Errc::kNotFound) return {};
+  failed_file_ = path;
+  TRY(info);
+  TRY_ASSIGN(File file, real_file_system().open(path, OpenMode::kRead));
+  LoadingProgress& progress = server_.loading();
+  progress.total_bytes = info->size;
+  int64_t began_us = system_clock().monotonic_us();
+  auto report = rdb_load(file, 0, server_.keyspace(), rdb_limits(server_.options().data), server_.worker_count(),
+                         [&](uint64_t keys, uint64_t bytes) {
+                           progress.loaded_keys = keys;
+                           progress.loaded_bytes = bytes;
+                         });
+  if (!report) return std::unexpected(report.error());
+  log_notice(fmt::format("Done loading RDB, keys loaded: {}, keys expired: 0.", report->key_count));
+  log_notice(fmt::format("DB loaded from disk: {:.3f} seconds", seconds_since(began_us)));
+  return {};
+}
+
+Status Loader::load_log() {
+  const Options& o = server_.options();
+  AofLocation location{".", o.append_directory, o.append_file};
+  LoadingProgress& progress = server_.loading();
+  AofReadOptions read_options;
+  read_options.load_truncated = o.aof_load_truncated;
+  read_options.on_progress = [&](uint64_t read, uint64_t total) {
+    progress.loaded_bytes = read;
+    progress.total_bytes = total;
+  };
+  AofReader reader(real_file_system(), location, read_options);
+  LogBase base(server_);
+  int64_t began_us = system_clock().monotonic_us();
+  AofReport report;
+  {
+    Replay replay(server_);
+    Status status = reader.load(replay, base);
+    if (status) status = replay.drain();
+    if (!status) {
+      failed_file_ = reader.report().failed_file;
+      detail_ = replay.detail();
+      return status;
+    }
+    report = reader.report();
+    if (report.found) {
+      log_notice(fmt::format("DB loaded from append only file: {:.3f} seconds", seconds_since(began_us)));
+    }
+  }
+  if (report.cut_bytes > 0) {
+    log_warning(fmt::format("The log ended in {} bytes that were not synced and not whole; cut {} at offset {}",
+                            report.cut_bytes, report.cut_file, report.cut_offset));
+  }
+  if (!report.found) {
+    // A log is wanted and there is none: a dump file becomes its base.
+    if (auto info = real_file_system().info(o.dump_file)) {
+      TRY(load_dump(o.dump_file));
+      TRY_ASSIGN(report, adopt_rdb_base(real_file_system(), location, o.dump_file));
+      log_notice(fmt::format("{} is now the base of the append only log", o.dump_file));
+    }
+  }
+  OpLogOptions log_options;
+  log_options.policy = o.append_sync;
+  log_options.salt = server_.log_salt();
+  failed_file_ = location.log_directory();
+  auto log = OpLog::open(real_file_system(), location, log_options, report);
+  if (!log) return std::unexpected(log.error());
+  server_.open_log(std::move(*log));
+  return {};
+}
+
+std::string Loader::explain(const Error& error) const {
+  std::string text = failed_file_.empty() ? describe(error) : failed_file_ + ": " + describe(error);
+  if (!detail_.empty()) text.append(": ").append(detail_);
+  return text;
+}
+
+}  // namespace strata

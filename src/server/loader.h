@@ -1,0 +1,33 @@
+// Brings the data back at start: the log with its base, or a dump file; then opens the log for new writes.
+//
+// Runs on a thread of its own while the loops answer -LOADING. Nobody else is inside the shards meanwhile. Nothing
+// expires while loading.
+
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "persistence/aof_reader.h"
+
+namespace strata {
+
+class Server;
+
+class Loader {
+ public:
+  explicit Loader(Server& server) : server_(server) {}
+  Status run();
+  // The error of run(), with the file it is about.
+  std::string explain(const Error& error) const;
+
+ private:
+  Status load_dump(const std::string& path);
+  Status load_log();
+
+  Server& server_;
+  std::string failed_file_;
+  std::string detail_;
+};
+
+}  // namespace strata

@@ -1,0 +1,226 @@
+#include "server/worker.h"
+
+#include <algorithm>
+
+#include "platform/clock.h"
+#include "platform/thread.h"
+#include "server/connection.h"
+#include "server/server.h"
+#include "server/transactions.h"
+
+namespace strata {
+namespace {
+
+thread_local Worker* current_worker = nullptr;
+
+}  // namespace
+
+Worker::Worker(Server& server, uint32_t index, std::unique_ptr<EventLoop> loop)
+    : server_(server), index_(index), loop_(std::move(loop)), scope_(*loop_), metrics_(server.registry().count()) {
+  dispatcher_ = std::make_unique<Dispatcher>(server, *this);
+  cron_timer_ = std::make_unique<Timer>(*loop_, [this] { cron(); });
+  loop_->set_turn_end([this] { return turn_end(); });
+}
+
+Worker::~Worker() = default;
+
+Worker* Worker::current() { return current_worker; }
+
+void Worker::run() {
+  current_worker = this;
+  name_this_thread("strata-" + std::to_string(index_));
+  cron_timer_->start(kCronMs);
+  loop_->run();
+}
+
+Connection* Worker::next_of(Connection* connection) { return connection->next; }
+
+// The stream is opened on the worker's own thread; until then the socket is nobody's.
+void Worker::adopt(Socket socket, bool is_unix) {
+  connection_count.fetch_add(1, std::memory_order_relaxed);
+  auto shared = std::make_shared<Socket>(std::move(socket));
+  loop_->post([this, shared, is_unix] {
+    auto stream = Stream::open(*loop_, std::move(*shared));
+    if (!stream) {
+      connection_count.fetch_sub(1, std::memory_order_relaxed);
+      server_.release_connection();
+      return;
+    }
+    auto* connection = new Connection(*this, std::move(*stream));
+    server_.introduce(connection->session(), connection->stream().handle(), is_unix, loop_->wall_ms());
+    connection->parser().limits().authenticated = !connection->session().has(Session::kNeedsAuth);
+    connection->parser().limits().max_bulk_bytes = server_.options().data.max_bulk_bytes;
+    metrics_.connections_received.add();
+    {
+      std::lock_guard lock(clients_mutex_);
+      connection->next = first_;
+      if (first_) first_->previous = connection;
+      first_ = connection;
+    }
+    scope_.spawn(connection->serve());
+  });
+}
+
+void Worker::remove(Connection& connection) {
+  discard_transaction(connection.session());
+  {
+    std::lock_guard lock(clients_mutex_);
+    if (connection.previous) connection.previous->next = connection.next;
+    if (connection.next) connection.next->previous = connection.previous;
+    if (first_ == &connection) first_ = connection.next;
+  }
+  std::erase(log_waiters_, &connection);
+  std::erase(credit_waiters_, &connection);
+  std::erase(dirty_, &connection);
+  std::replace(flushing_.begin(), flushing_.end(), &connection, static_cast<Connection*>(nullptr));
+  connection_count.fetch_sub(1, std::memory_order_relaxed);
+  server_.release_connection();
+  connection.stream().close();
+  // A send may still be using the output's bytes: the connection goes when that has ended.
+  connection.retire();
+}
+
+void Worker::mark_dirty(Connection& connection) {
+  if (connection.is_dirty) return;
+  connection.is_dirty = true;
+  dirty_.push_back(&connection);
+}
+
+void Worker::wait_for_log(Connection& connection) {
+  if (connection.is_log_waiter) return;
+  connection.is_log_waiter = true;
+  log_waiters_.push_back(&connection);
+}
+
+void Worker::wait_for_credit(Connection& connection) {
+  credit_waiters_.push_back(&connection);
+  wants_log_progress_.store(true, std::memory_order_seq_cst);
+}
+
+void Worker::log_progressed() {
+  if (!wants_log_progress_.load(std::memory_order_seq_cst)) return;
+  if (!wants_log_progress_.exchange(false, std::memory_order_seq_cst)) return;
+  loop_->post([this] { flush_log_waiters(); });
+}
+
+void Worker::flush_log_waiters() {
+  std::vector<Connection*> waiters;
+  waiters.swap(log_waiters_);
+  for (Connection* connection : waiters) {
+    connection->is_log_waiter = false;
+    connection->flush();
+  }
+  OpLog* log = server_.log();
+  if (!credit_waiters_.empty() && (!log || log->failed() || log->has_credit())) {
+    waiters.clear();
+    waiters.swap(credit_waiters_);
+    for (Connection* connection : waiters) connection->resume();
+  }
+  if (!log_waiters_.empty() || !credit_waiters_.empty()) wants_log_progress_.store(true, std::memory_order_seq_cst);
+}
+
+void Worker::flush_dirty() {
+  flushing_.swap(dirty_);
+  for (size_t i = 0; i < flushing_.size(); ++i) {
+    if (!flushing_[i]) continue;
+    flushing_[i]->is_dirty = false;
+    flushing_[i]->flush();
+  }
+  flushing_.clear();
+}
+
+// One commit for everything this turn has executed, one send for each connection.
+bool Worker::turn_end() {
+  OpLog* log = server_.log();
+  if (log) log->commit_inline();
+  if (!dirty_.empty()) flush_dirty();
+  if (!log_waiters_.empty()) {
+    // Progress between the flush and this store would wake nobody: look once more.
+    wants_log_progress_.store(true, std::memory_order_seq_cst);
+    if (log && (log->failed() || log->acknowledged_sequence() >= oldest_log_wait())) flush_log_waiters();
+  }
+  bool more = keep_house();
+  server_.keyspace().turn_gate().sleep(index_);
+  return more || !dirty_.empty();
+}
+
+uint64_t Worker::oldest_log_wait() const {
+  uint64_t oldest = UINT64_MAX;
+  for (const Connection* connection : log_waiters_) oldest = std::min(oldest, connection->oldest_log_wait());
+  return oldest;
+}
+
+// Expired keys and lazily freed memory of this worker's shards, in slices.
+bool Worker::keep_house() {
+  Keyspace& keyspace = server_.keyspace();
+  if (!server_.may_keep_house()) return false;
+  int64_t now_ms = loop_->wall_ms();
+  int64_t next_due_ms = INT64_MAX;
+  uint32_t worker_count = server_.worker_count();
+  bool more = false;
+  int64_t began_us = 0;
+  for (uint32_t s = index_; s < keyspace.shard_count(); s += worker_count) {
+    Shard& shard = keyspace.shard(s);
+    bool due = keyspace.active_expiry() && shard.next_due_ms() <= now_ms;
+    if (!due && !shard.needs_cleaning()) {
+      next_due_ms = std::min(next_due_ms, shard.next_due_ms());
+      continue;
+    }
+    OpLog* log = server_.log();
+    if (due && log && (log->failed() || !log->has_credit())) due = false;
+    if (began_us == 0) began_us = system_clock().monotonic_us();
+    if (!shard.ownership.try_enter()) {
+      more = true;
+      continue;
+    }
+    if (due) more |= !shard.expire_due(now_ms, kExpireSlice, server_.sink());
+    if (shard.needs_cleaning()) more |= !shard.clean(kCleanSlice);
+    next_due_ms = std::min(next_due_ms, shard.next_due_ms());
+    dispatcher_->runner().leave(shard);
+    if (system_clock().monotonic_us() - began_us > kHousekeepingUs) {
+      more = true;
+      break;
+    }
+  }
+  if (next_due_ms != INT64_MAX && keyspace.active_expiry()) {
+    loop_->limit_sleep(loop_->now_us() + std::max<int64_t>(1, next_due_ms - now_ms) * 1000);
+  }
+  return more;
+}
+
+void Worker::cron() {
+  cron_timer_->start(kCronMs);
+  check_timeouts(loop_->wall_ms());
+  if (index_ == 0) server_.cron();
+}
+
+void Worker::check_timeouts(int64_t now_ms) {
+  int64_t timeout_ms = server_.options().timeout_s.load(std::memory_order_relaxed) * 1000;
+  int64_t stall_ms = server_.options().client_stall_timeout_s.load(std::memory_order_relaxed) * 1000;
+  std::vector<Connection*> ending;
+  size_t bytes = 0;
+  for_each_connection([&](Connection& connection) {
+    const Session& session = connection.session();
+    bytes += session.memory_bytes.load(std::memory_order_relaxed);
+    bool idle = timeout_ms > 0 && connection.stall_reason() == Stall::kNone &&
+                now_ms - session.active_at_ms.load(std::memory_order_relaxed) > timeout_ms;
+    bool stuck = stall_ms > 0 && !connection.output().empty() && connection.stream().is_sending() &&
+                 now_ms - connection.last_sent_ms() > stall_ms;
+    bool killed = session.kill_requested.load(std::memory_order_relaxed);
+    if (idle || stuck || killed) ending.push_back(&connection);
+  });
+  client_bytes_.store(bytes, std::memory_order_relaxed);
+  for (Connection* connection : ending) connection->close_now();
+}
+
+void Worker::close_killed() {
+  loop_->post([this] {
+    std::vector<Connection*> ending;
+    for_each_connection([&](Connection& connection) {
+      if (connection.session().kill_requested.load(std::memory_order_relaxed)) ending.push_back(&connection);
+    });
+    for (Connection* connection : ending) connection->close_now();
+  });
+}
+
+}  // namespace strata
