@@ -92,8 +92,8 @@ class BufferRing {
   Status create(io_uring& ring, unsigned count, unsigned bytes) {
     count_ = count;
     bytes_ = bytes;
-    ring_ = static_cast<io_uring_buf_ring*>(std::aligned_alloc(kBufferAlignment, ring_bytes()));
-    memory_ = static_cast<char*>(std::aligned_alloc(kBufferAlignment, size_t{count} * bytes));
+    ring_ = static_cast<io_uring_buf_ring*>(allocate_pages(count * sizeof(io_uring_buf)));
+    memory_ = static_cast<char*>(allocate_pages(size_t{count} * bytes));
     if (ring_ == nullptr || memory_ == nullptr) return fail(Errc::kOutOfMemory, "io_uring receive buffers");
     io_uring_buf_ring_init(ring_);
     io_uring_buf_reg registration{};
@@ -116,10 +116,10 @@ class BufferRing {
   }
 
  private:
-  size_t ring_bytes() const {
-    const size_t bytes = count_ * sizeof(io_uring_buf);
-    return (bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment;
+  static void* allocate_pages(size_t bytes) {
+    return std::aligned_alloc(kBufferAlignment, (bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment);
   }
+
   io_uring_buf_ring* ring_ = nullptr;
   char* memory_ = nullptr;
   unsigned count_ = 0;
