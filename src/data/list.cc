@@ -94,17 +94,46 @@ bool push(Value& value, Heap& heap, Limits limits, End end, const Element& eleme
   return push_one(value, heap, limits, end, element);
 }
 
+namespace {
+
+// A pin on a packed node would make the removal copy it, which can fail; a plain node simply goes.
+Element without_node_pin(Element element) {
+  if (element.blob != nullptr && element.bytes.data() != element.blob->bytes) element.blob = nullptr;
+  return element;
+}
+
+// One element off a packed node that keeps others: what queues do all day.
+bool pop_from_node(Value& value, Heap& heap, Limits limits, Place place, End end,
+                   FunctionRef<void(const Element&)> visit) {
+  Nodes& nodes = nodes_of(value);
+  if (!make_writable(nodes, heap, place)) return false;
+  Node node = nodes.at(place);
+  Bytes view = node.blob->view();
+  packed::Position at = end == End::kFront ? packed::begin(view) : packed::prev(view, packed::end(view));
+  visit(packed::get(view, at));
+  bool erased = packed::erase(heap, node.blob, at);
+  STRATA_ASSERT(erased, "the node is not pinned");
+  node.elements--;
+  nodes.update(place, node);
+  join_around(nodes, heap, limits, place);
+  settle_shrunk(value, heap, limits);
+  return true;
+}
+
+}  // namespace
+
 bool pop(Value& value, Heap& heap, Limits limits, End end, uint64_t count,
          FunctionRef<void(const Element&)> visit) {
   uint64_t elements = length(value);
   Range range = range_at(end, std::min(count, elements), elements);
   if (range.count == 0) return true;
+  if (range.count == 1 && !is_single(value)) {
+    const Nodes& nodes = nodes_of(value);
+    Place place = end == End::kFront ? nodes.first() : nodes.last();
+    if (nodes.at(place).elements > 1) return pop_from_node(value, heap, limits, place, end, visit);
+  }
   if (!prepare_erase(value, heap, range)) return false;
-  // A pin on a packed node would make the removal copy it, which can fail; a plain node simply goes.
-  auto show = [&visit](Element element) {
-    if (element.blob != nullptr && element.bytes.data() != element.blob->bytes) element.blob = nullptr;
-    visit(element);
-  };
+  auto show = [&visit](const Element& element) { visit(without_node_pin(element)); };
   if (end == End::kFront) {
     for_each(value, range, show);
   } else {

@@ -27,17 +27,6 @@ bool join(Nodes& nodes, Heap& heap, Limits limits, Place left, Place right) {
   return true;
 }
 
-// The node may be written to, and its sums are right.
-bool make_writable(Nodes& nodes, Heap& heap, Place place) {
-  Node node = nodes.at(place);
-  if (!node.blob->pinned()) return true;
-  Blob* written = Blob::writable(heap, node.blob, node.blob->size);
-  if (written == nullptr) return false;
-  node.blob = written;
-  nodes.update(place, node);
-  return true;
-}
-
 // A node that has just got a neighbour will not grow soon. Failing to shrink it is harmless.
 void shrink_node(Nodes& nodes, Heap& heap, Place place) {
   Node node = nodes.at(place);
@@ -143,6 +132,16 @@ bool insert_between(Nodes& nodes, Heap& heap, Limits limits, Place gap, const El
   }
   Blob::destroy(heap, fresh.blob);
   return false;
+}
+
+bool make_writable(Nodes& nodes, Heap& heap, Place place) {
+  Node node = nodes.at(place);
+  if (!node.blob->pinned()) return true;
+  Blob* written = Blob::writable(heap, node.blob, node.blob->size);
+  if (written == nullptr) return false;
+  node.blob = written;
+  nodes.update(place, node);
+  return true;
 }
 
 bool split(Nodes& nodes, Heap& heap, Place place, uint32_t offset, Place* right) {

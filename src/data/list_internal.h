@@ -40,6 +40,8 @@ bool takes(const Node& node, Limits limits, const Element& element, uint32_t add
 
 // Puts the element between the node at `gap` and the one in front, into either or into a node of its own.
 [[nodiscard]] bool insert_between(Nodes& nodes, Heap& heap, Limits limits, Place gap, const Element& element);
+// Copies the node's blob if it is pinned; until somebody pins it again, erasing from it cannot fail.
+[[nodiscard]] bool make_writable(Nodes& nodes, Heap& heap, Place place);
 // Parts the packed node in front of its element `offset`, which is neither the first nor beyond the last;
 // *right is then the place of the second part, and the first part is in front of it.
 [[nodiscard]] bool split(Nodes& nodes, Heap& heap, Place place, uint32_t offset, Place* right);
