@@ -43,8 +43,10 @@ inline std::unexpected<Error> fail_os(Errc code, int os_error, const char* what)
 #define STRATA_CONCAT(a, b) STRATA_CONCAT_(a, b)
 
 #define STRATA_TRY_(result, keyword, expr) \
-  auto result = (expr);                    \
-  if (!result) [[unlikely]] keyword std::unexpected(result.error())
+  do {                                     \
+    auto result = (expr);                  \
+    if (!result) [[unlikely]] keyword std::unexpected(result.error()); \
+  } while (false)
 #define STRATA_TRY_ASSIGN_(result, keyword, decl, expr)              \
   auto result = (expr);                                              \
   if (!result) [[unlikely]] keyword std::unexpected(result.error()); \

@@ -22,14 +22,6 @@ Status pin_this_thread(std::span<const int> cpus);
 // The operating system's number of the calling thread.
 int64_t this_thread_id();
 
-// Tells the processor that this is a spin loop; a few to some dozens of nanoseconds.
-inline void spin_pause() {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
 // Gives the rest of the time slice away.
 void yield_thread();
 

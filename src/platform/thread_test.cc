@@ -1,3 +1,4 @@
+#include "base/simd.h"
 #include "platform/thread.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+#include "base/simd.h"
 #include "runtime/event_loop.h"
 
 #include <algorithm>

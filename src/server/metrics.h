@@ -44,8 +44,7 @@ struct CommandCounters {
 };
 
 struct WorkerMetrics {
-  explicit WorkerMetrics(uint32_t command_count)
-      : commands(new CommandCounters[command_count]), command_count(command_count) {}
+  explicit WorkerMetrics(uint32_t count) : commands(new CommandCounters[count]), command_count(count) {}
 
   std::unique_ptr<CommandCounters[]> commands;
   uint32_t command_count;

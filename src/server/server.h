@@ -20,7 +20,6 @@
 namespace strata {
 
 class Configuration;
-class LogSink;
 class SlowLog;
 
 // Why commands go through the checks even for a plain client.
@@ -81,7 +80,7 @@ class Server {
   // Under appendfsync always a reply, to a read too, waits for the disk.
   bool replies_wait_for_disk() const { return replies_wait_for_disk_.load(std::memory_order_relaxed); }
   void set_replies_wait_for_disk(bool wait) { replies_wait_for_disk_.store(wait, std::memory_order_relaxed); }
-  EffectSink* sink() { return log_ ? log_sink_.get() : nullptr; }
+  EffectSink* sink() { return log_sink_.get(); }
 
   uint32_t alerts() const { return alerts_.load(std::memory_order_relaxed); }
   void set_alert(uint32_t alert, bool on) {
@@ -132,7 +131,7 @@ class Server {
   std::unique_ptr<Keyspace> keyspace_;
   std::unique_ptr<SlowLog> slow_log_;
   std::unique_ptr<OpLog> log_;
-  std::unique_ptr<LogSink> log_sink_;
+  std::unique_ptr<EffectSink> log_sink_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::atomic<uint32_t> alerts_{0};
