@@ -25,6 +25,24 @@ class Model {
     EXPECT_TRUE(create(heap_, &value_));
   }
 
+  // A step while only `spare` blocks of each size are left in the heap: it succeeds or changes nothing.
+  void starved_step(size_t spare) {
+    starved_ = true;
+    std::vector<void*> ballast;
+    for (size_t bytes : {262'144, 16'384, 8192, 4096, 2048, 1024, 512, 256, 128, 64, 32, 16}) {
+      size_t first = ballast.size();
+      while (void* block = heap_.allocate(bytes)) ballast.push_back(block);
+      for (size_t i = 0; i < spare && ballast.size() > first; i++) {
+        heap_.free(ballast.back());
+        ballast.pop_back();
+      }
+    }
+    step();
+    for (void* block : ballast) heap_.free(block);
+    starved_ = false;
+  }
+  uint64_t failures() const { return failures_; }
+
   void step() {
     switch (random_.below(12)) {
       case 0:
@@ -74,6 +92,14 @@ class Model {
   }
 
  private:
+  // True when the operation did not succeed, for want of memory.
+  bool failed(bool success) {
+    if (success) return false;
+    EXPECT_TRUE(starved_);
+    failures_++;
+    return true;
+  }
+
   // Few different small ones, so that searches hit; now and then one that outgrows a node.
   std::string fresh() {
     switch (random_.below(8)) {
@@ -96,7 +122,7 @@ class Model {
     for (std::string& one : fresh_ones) one = fresh();
     End end = random_end();
     std::vector<Bytes> views(fresh_ones.begin(), fresh_ones.end());
-    ASSERT_TRUE(push(value_, heap_, limits_, end, views));
+    if (failed(push(value_, heap_, limits_, end, views))) return;
     for (const std::string& one : fresh_ones) {
       end == End::kBack ? expected_.push_back(one) : expected_.push_front(one);
     }
@@ -104,7 +130,7 @@ class Model {
   void pop_some() {
     End end = random_end();
     uint64_t count = random_.one_in(10) ? random_.below(30) : 1 + random_.below(3);
-    ASSERT_TRUE(pop(value_, heap_, limits_, end, count, [&](const Element& element) {
+    failed(pop(value_, heap_, limits_, end, count, [&](const Element& element) {
       ASSERT_EQ(text(element), end == End::kFront ? expected_.front() : expected_.back());
       end == End::kFront ? expected_.pop_front() : expected_.pop_back();
       if (element.blob != nullptr) pin(element.blob);
@@ -115,6 +141,7 @@ class Model {
     int64_t index = static_cast<int64_t>(random_.below(2 * expected_.size() + 2)) - elements - 1;
     std::string one = fresh();
     Change change = set(value_, heap_, limits_, index, Element::of(Bytes(one)));
+    if (failed(change != Change::kOutOfMemory)) return;
     bool inside = index >= -elements && index < elements;
     ASSERT_EQ(change, inside ? Change::kDone : Change::kNotFound);
     if (inside) expected_[static_cast<size_t>(index < 0 ? index + elements : index)] = one;
@@ -124,6 +151,7 @@ class Model {
     std::string one = fresh();
     Side side = random_.one_in(2) ? Side::kBefore : Side::kAfter;
     Change change = insert(value_, heap_, limits_, side, packed::Needle(pivot), Element::of(Bytes(one)));
+    if (failed(change != Change::kOutOfMemory)) return;
     auto found = std::find(expected_.begin(), expected_.end(), pivot);
     ASSERT_EQ(change, found == expected_.end() ? Change::kNotFound : Change::kDone);
     if (change == Change::kDone) expected_.insert(side == Side::kAfter ? found + 1 : found, one);
@@ -133,10 +161,11 @@ class Model {
     int64_t count = static_cast<int64_t>(random_.below(7)) - 3;
     Removal removal(count);
     while (!removal.done) {
-      ASSERT_TRUE(
-          remove_some(value_, heap_, limits_, packed::Needle(victim), removal, 1 + random_.below(20)));
+      packed::Needle needle(victim);
+      if (failed(remove_some(value_, heap_, limits_, needle, removal, 1 + random_.below(20)))) break;
     }
     uint64_t left = count == 0 ? UINT64_MAX : static_cast<uint64_t>(std::abs(count));
+    if (!removal.done) left = removal.removed;
     uint64_t removed = 0;
     auto goes = [&](const std::string& one) {
       return one == victim && left > 0 && (left--, removed++, true);
@@ -153,19 +182,19 @@ class Model {
   void erase_some() {
     size_t first = random_.below(expected_.size() + 1);
     size_t count = std::min<size_t>(random_.below(12), expected_.size() - first);
-    ASSERT_TRUE(erase_range(value_, heap_, limits_, {first, count}));
+    if (failed(erase_range(value_, heap_, limits_, {first, count}))) return;
     expected_.erase(place(first), place(first + count));
   }
   void trim_some() {
     size_t first = random_.below(expected_.size() + 1);
     size_t count = random_.below(expected_.size() - first + 1);
-    ASSERT_TRUE(trim(value_, heap_, limits_, {first, count}));
+    if (failed(trim(value_, heap_, limits_, {first, count}))) return;
     expected_ = {place(first), place(first + count)};
   }
   void replace_by_copy() {
     if (!random_.one_in(10)) return push_some();
     Value copied;
-    ASSERT_TRUE(copy(value_, heap_, limits_, &copied));
+    if (failed(copy(value_, heap_, limits_, &copied))) return;
     destroy(value_, heap_);
     value_ = copied;
   }
@@ -216,8 +245,11 @@ class Model {
 
   Random random_;
   Limits limits_;
-  Heap heap_;
+  static constexpr size_t kHeapBytes = size_t{12} << 20;
+  Heap heap_{kHeapBytes};
   Value value_{};
+  bool starved_ = false;
+  uint64_t failures_ = 0;
   std::deque<std::string> expected_;
   std::vector<std::pair<Blob*, std::string>> pins_;
 };
@@ -235,6 +267,25 @@ TEST(ListProperty, BehavesLikeADeque) {
     model.finish();
     if (testing::Test::HasFatalFailure()) return;
   }
+}
+
+TEST(ListProperty, RunningOutOfMemoryChangesNothing) {
+  uint64_t failures = 0;
+  for (uint64_t seed = 1; seed <= 24; seed++) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    constexpr int32_t kSizes[] = {1, 3, 16, -1};
+    Model model(seed, Limits{kSizes[seed % std::size(kSizes)]});
+    for (int step = 0; step < 60; step++) {
+      for (int quiet = 0; quiet < 4; quiet++) model.step();
+      model.starved_step(static_cast<size_t>(step % 3));
+      model.check();
+      if (testing::Test::HasFatalFailure()) return;
+    }
+    failures += model.failures();
+    model.finish();
+    if (testing::Test::HasFatalFailure()) return;
+  }
+  EXPECT_GT(failures, 100u);
 }
 
 // Enough nodes for many pages: they fill, part, thin out and join.
