@@ -1,11 +1,10 @@
-#include "base/simd.h"
 #include "runtime/event_loop.h"
 
 #include <algorithm>
 #include <utility>
 
 #include "base/assert.h"
-#include "platform/thread.h"
+#include "base/simd.h"
 
 namespace strata {
 
