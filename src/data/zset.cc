@@ -90,8 +90,11 @@ Result<ZaddResult> add_to_packed(const DataContext& context, const ZsetLimits& l
       return add_to_tree(context, zset, score, member, flags);
     }
   }
-  const bool done = pair ? zset_packed::update(context.heap, node, *pair, decision.result.score, member)
-                         : zset_packed::insert(context.heap, node, decision.result.score, member);
+  const double new_score = decision.result.score;
+  const bool done = pair ? zset_packed::update(context.heap, node, *pair, new_score, member)
+                         : zset_packed::insert(context.heap, node,
+                                               zset_packed::find_above(node->view(), new_score, member).at,
+                                               new_score, member);
   if (!done) return out_of_memory();
   zset.pointer = node;
   return decision.result;

@@ -115,10 +115,10 @@ uint64_t count_below_member(Bytes node, Bytes member, bool inclusive) {
   return pairs.rank();
 }
 
-bool insert(Heap& heap, Blob*& node, double score, Bytes member) {
+bool insert(Heap& heap, Blob*& node, packed::Position at, double score, Bytes member) {
   char scratch[kDoubleTextBytes];
   const Element pair[] = {Element::of(member), score_element(score, scratch)};
-  return packed::insert_all(heap, node, find_above(node->view(), score, member).at, pair);
+  return packed::insert_all(heap, node, at, pair);
 }
 
 bool update(Heap& heap, Blob*& node, const Pair& pair, double score, Bytes member) {
@@ -131,7 +131,7 @@ bool update(Heap& heap, Blob*& node, const Pair& pair, double score, Bytes membe
     return packed::replace(heap, node, score_at, score_element(score, scratch));
   }
   const uint32_t old_bytes = node->size;
-  if (!insert(heap, node, score, member)) return false;
+  if (!insert(heap, node, target, score, member)) return false;
   // The insertion has made the node this set's own, so erasing cannot fail.
   const uint32_t grown = node->size - old_bytes;
   const bool erased = packed::erase(heap, node, target < pair.at ? pair.at + grown : pair.at, 2);

@@ -31,8 +31,9 @@ Pair find_above(Bytes node, double score, Bytes member);
 uint64_t count_below_score(Bytes node, double score, bool inclusive);
 uint64_t count_below_member(Bytes node, Bytes member, bool inclusive);
 
-// False when out of memory; the node is then untouched. insert(): the member is not there.
-[[nodiscard]] bool insert(Heap& heap, Blob*& node, double score, Bytes member);
+// False when out of memory; the node is then untouched. insert(): the member is not there, and `at` is what
+// find_above() says.
+[[nodiscard]] bool insert(Heap& heap, Blob*& node, packed::Position at, double score, Bytes member);
 [[nodiscard]] bool update(Heap& heap, Blob*& node, const Pair& pair, double score, Bytes member);
 
 }  // namespace strata::zset_packed

@@ -31,6 +31,16 @@ void visit_tree(const BpTree& tree, uint64_t first, uint64_t last, bool reverse,
   }
 }
 
+void visit_packed(const Value& zset, uint64_t first, uint64_t last, ZsetVisitor visit) {
+  Blob* blob = blob_of(zset);
+  packed::Cursor cursor(blob->view(), packed::seek(blob->view(), static_cast<int64_t>(2 * first)));
+  for (uint64_t left = last - first; left > 0; --left, cursor.next()) {
+    const Element member = handed_out(cursor.element(), blob);
+    cursor.next();
+    visit(member, zset_packed::score_of(cursor.element()));
+  }
+}
+
 void visit_packed_at(const Value& zset, packed::Position at, ZsetVisitor visit) {
   packed::Cursor cursor(packed_view(zset), at);
   const Element member = handed_out(cursor.element(), blob_of(zset));
@@ -136,11 +146,9 @@ void zset_visit(const Value& zset, uint64_t first, uint64_t last, bool reverse, 
   last = std::min(last, zset_size(zset));
   if (first >= last) return;
   if (!is_packed(zset)) return visit_tree(tree_of(zset).tree, first, last, reverse, visit);
-  ZsetCursor cursor = zset_at(zset, reverse ? last - 1 : first);
-  for (uint64_t left = last - first; left > 0; --left) {
-    visit(cursor.member(), cursor.score());
-    if (left > 1) reverse ? cursor.prev() : cursor.next();
-  }
+  if (!reverse) return visit_packed(zset, first, last, visit);
+  ZsetCursor cursor = zset_at(zset, last - 1);
+  for (uint64_t left = last - first; left > 0; --left, cursor.prev()) visit(cursor.member(), cursor.score());
 }
 
 uint64_t zset_scan(const Value& zset, uint64_t cursor, size_t count, ZsetVisitor visit) {
