@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "persistence/rdb_reader.h"
+#include "persistence/rdb_load.h"
 #include "platform/clock.h"
 #include "platform/file_system.h"
 #include "server/log_lines.h"
@@ -13,26 +13,39 @@
 namespace strata {
 namespace {
 
-RdbLimits rdb_limits(const DataOptions& data) { return {data.list, data.hash, data.set, data.zset}; }
+RdbLoadOptions rdb_options(Server& server) {
+  const DataOptions& data = server.options().data;
+  RdbLoadOptions options;
+  options.limits = {data.list, data.hash, data.set, data.zset};
+  options.thread_count = server.worker_count();
+  options.checksum = server.options().rdb_checksum;
+  options.now_ms = system_clock().wall_us() / 1000;
+  return options;
+}
 
 // Loads the RDB that a log begins with.
 class LogBase final : public BaseLoader {
  public:
-  explicit LogBase(Server& server) : server_(server) {}
+  LogBase(Server& server, std::string& detail) : server_(server), detail_(detail) {}
   Result<uint64_t> load_rdb(File& file, std::string_view path, bool verify_only) override {
     log_notice(fmt::format("Reading RDB base file {}...", path));
-    if (verify_only) {
-      TRY_ASSIGN(RdbLoadReport report, rdb_verify(file, 0));
-      return report.end_offset;
-    }
-    auto report = rdb_load(file, 0, server_.keyspace(), rdb_limits(server_.options().data), server_.worker_count(),
-                           [this](uint64_t keys, uint64_t) { server_.loading().loaded_keys = keys; });
-    if (!report) return std::unexpected(report.error());
-    return report->end_offset;
+    RdbLoadOptions options = rdb_options(server_);
+    options.progress = [this](const RdbProgress& progress) {
+      server_.loading().loaded_keys = progress.keys_read;
+      return true;
+    };
+    RdbLoadReport report;
+    Status status = verify_only
+                        ? rdb_verify(file, 0, server_.keyspace().database_count(), options, &report)
+                        : rdb_load(file, 0, server_.keyspace(), options, &report);
+    detail_ = report.detail;
+    if (!status) return std::unexpected(status.error());
+    return report.end_offset;
   }
 
  private:
   Server& server_;
+  std::string& detail_;
 };
 
 double seconds_since(int64_t began_us) {
@@ -68,13 +81,17 @@ Status Loader::load_dump(const std::string& path) {
   LoadingProgress& progress = server_.loading();
   progress.total_bytes = info->size;
   int64_t began_us = system_clock().monotonic_us();
-  auto report = rdb_load(file, 0, server_.keyspace(), rdb_limits(server_.options().data), server_.worker_count(),
-                         [&](uint64_t keys, uint64_t bytes) {
-                           progress.loaded_keys = keys;
-                           progress.loaded_bytes = bytes;
-                         });
-  if (!report) return std::unexpected(report.error());
-  log_notice(fmt::format("Done loading RDB, keys loaded: {}, keys expired: 0.", report->key_count));
+  RdbLoadOptions options = rdb_options(server_);
+  options.progress = [&](const RdbProgress& at) {
+    progress.loaded_keys = at.keys_read;
+    progress.loaded_bytes = at.bytes_done;
+    return !server_.stopping();
+  };
+  RdbLoadReport report;
+  Status status = rdb_load(file, 0, server_.keyspace(), options, &report);
+  detail_ = report.detail;
+  TRY(status);
+  log_notice(fmt::format("Done loading RDB, keys loaded: {}, keys expired: 0.", report.key_count));
   log_notice(fmt::format("DB loaded from disk: {:.3f} seconds", seconds_since(began_us)));
   return {};
 }
@@ -90,7 +107,7 @@ Status Loader::load_log() {
     progress.total_bytes = total;
   };
   AofReader reader(real_file_system(), location, read_options);
-  LogBase base(server_);
+  LogBase base(server_, detail_);
   int64_t began_us = system_clock().monotonic_us();
   AofReport report;
   {
@@ -99,7 +116,7 @@ Status Loader::load_log() {
     if (status) status = replay.drain();
     if (!status) {
       failed_file_ = reader.report().failed_file;
-      detail_ = replay.detail();
+      if (!replay.detail().empty()) detail_ = replay.detail();
       return status;
     }
     report = reader.report();

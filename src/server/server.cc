@@ -5,7 +5,7 @@
 #include <bit>
 #include <thread>
 
-#include "persistence/rdb_writer.h"
+#include "persistence/rdb_save.h"
 #include "platform/entropy.h"
 #include "platform/file_system.h"
 #include "platform/process.h"
@@ -105,10 +105,7 @@ bool Server::make_workers() {
   Options& o = options();
   cycles_per_us();  // calibrates
   char randomness[HashSeed::kSecretBytes + 40];
-  if (!fill_random({randomness, sizeof randomness})) {
-    log_warning("Can't read the operating system's randomness");
-    return false;
-  }
+  fill_random({randomness, sizeof randomness});
   for (int i = 0; i < 20; ++i) {
     run_id_.append(fmt::format("{:02x}", static_cast<unsigned char>(randomness[HashSeed::kSecretBytes + i])));
   }
@@ -340,8 +337,8 @@ Status Server::save_held() {
   save_state_.last_try_s = began_ms / 1000;
   uint64_t changes = total_changes();
   RdbSaveOptions save;
-  save.compress = o.rdb_compression;
-  save.checksum = o.rdb_checksum;
+  save.writer.compression = o.rdb_compression;
+  save.writer.checksum = o.rdb_checksum;
   auto report = rdb_save(real_file_system(), o.dump_file, *keyspace_, save);
   int64_t ended_ms = system_clock().wall_us() / 1000;
   save_state_.last_duration_s = (ended_ms - began_ms) / 1000;

@@ -98,6 +98,7 @@ class Server {
   // Not while loading or stopping.
   bool may_keep_house() const { return !(alerts() & (kAlertLoading | kAlertStopping)); }
 
+  bool stopping() const { return stop_requested_.load(std::memory_order_relaxed); }
   LoadingProgress& loading() { return loading_; }
   SaveState& save_state() { return save_state_; }
   int64_t started_at_ms() const { return started_at_ms_; }
