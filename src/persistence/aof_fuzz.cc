@@ -40,7 +40,9 @@ class CountingApplier final : public Applier {
 
 class NoRdb final : public BaseLoader {
  public:
-  Result<uint64_t> load_rdb(File&, std::string_view, bool) override { return fail(Errc::kUnsupported, "no RDB here"); }
+  Result<uint64_t> load_rdb(File&, std::string_view, bool) override {
+    return fail(Errc::kUnsupported, "no RDB here");
+  }
 };
 
 void write_file(FileSystem& fs, const std::string& path, Bytes contents) {

@@ -64,7 +64,8 @@ Result<Manifest> find_manifest(FileSystem& fs, const AofLocation& location, bool
   return old_style;
 }
 
-Result<AofInput> find_input(FileSystem& fs, const AofLocation& location, const ManifestFile& file, bool is_base) {
+Result<AofInput> find_input(FileSystem& fs, const AofLocation& location, const ManifestFile& file,
+                            bool is_base) {
   AofInput input{.name = file.name, .path = location.path_of(file.name), .is_base = is_base};
   if (is_base && file.name == location.append_filename && !exists(fs, input.path))
     input.path = location.old_style_path();

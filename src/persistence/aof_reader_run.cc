@@ -17,7 +17,11 @@ constexpr uint64_t kTrustedBodyBytes = 64 << 20;
 
 AofReaderRun::AofReaderRun(FileSystem& fs, const AofReadOptions& options, std::vector<AofInput> inputs,
                            Applier* applier, BaseLoader& base_loader, AofReport& report)
-    : fs_(fs), options_(options), inputs_(std::move(inputs)), applier_(applier), base_loader_(base_loader),
+    : fs_(fs),
+      options_(options),
+      inputs_(std::move(inputs)),
+      applier_(applier),
+      base_loader_(base_loader),
       report_(report) {
   for (const AofInput& input : inputs_) bytes_total_ += input.bytes;
 }
@@ -64,7 +68,8 @@ Result<uint64_t> AofReaderRun::load_preamble(File& file, const AofInput& input) 
   TRY_ASSIGN(const size_t got, file.read_at(0, magic));
   if (Bytes(magic, got) != kRdbMagic) return uint64_t{0};
   TRY_ASSIGN(const uint64_t end, base_loader_.load_rdb(file, input.path, applier_ == nullptr));
-  if (end > input.bytes) return fail(Errc::kCorruption, "the RDB at the beginning of the log is cut short", end);
+  if (end > input.bytes)
+    return fail(Errc::kCorruption, "the RDB at the beginning of the log is cut short", end);
   return end;
 }
 
@@ -77,7 +82,8 @@ Status AofReaderRun::read_opening(Current& current, AofWindow& window) {
   if (opening.version != kLogFormatVersion)
     return fail(Errc::kUnsupported, "the log file was written by a newer version", window.offset());
   if (position_is_known_ && opening.position != position_)
-    return fail(Errc::kCorruption, "the log file does not begin where the one before it ends", window.offset());
+    return fail(Errc::kCorruption, "the log file does not begin where the one before it ends",
+                window.offset());
   current.has_opening = true;
   position_ = opening.position;
   position_is_known_ = true;
@@ -131,8 +137,8 @@ Result<bool> AofReaderRun::read_batch(const Current& current, File& file, AofWin
 // Bytes outside any batch in a file of ours: a real Redis went on here, or this is damage. Redis leaves
 // whole records, and never anything of ours behind them.
 Result<bool> AofReaderRun::enter_foreign(Current& current, File& file, AofWindow& window) {
-  TRY_ASSIGN(const Search later, search_headers(file, current.input->bytes, window.offset(),
-                                                current.opening.salt, true));
+  TRY_ASSIGN(const Search later,
+             search_headers(file, current.input->bytes, window.offset(), current.opening.salt, true));
   if (later.found) return false;
   TRY_ASSIGN(const AofParse parsed, scan_unit(window));
   current.is_foreign = parsed == AofParse::kOk && unit_.record_bytes > 0;
@@ -194,7 +200,8 @@ Status AofReaderRun::run_commands(Bytes bytes, uint64_t offset) {
 
 Status AofReaderRun::run_command(const AofCommand& command, uint64_t offset) {
   if (is_command(command, "SELECT", 2)) {
-    if (!parse_database(command.args[1], db_)) return fail(Errc::kCorruption, "SELECT of no database", offset);
+    if (!parse_database(command.args[1], db_))
+      return fail(Errc::kCorruption, "SELECT of no database", offset);
     return {};
   }
   ++report_.command_count;

@@ -71,7 +71,8 @@ class AofReaderRun {
   Status run_command(const AofCommand& command, uint64_t offset);
 
   Result<uint32_t> checksum_of(File& file, uint64_t offset, uint64_t bytes, uint32_t seed);
-  Result<Search> search_headers(File& file, uint64_t file_bytes, uint64_t from, uint64_t salt, bool any_will_do);
+  Result<Search> search_headers(File& file, uint64_t file_bytes, uint64_t from, uint64_t salt,
+                                bool any_will_do);
   Result<bool> try_header(File& file, uint64_t file_bytes, uint64_t from, uint64_t at, uint64_t salt,
                           Search& search);
   Result<Cut> resolve_damage(size_t index, const Current& current);

@@ -31,8 +31,8 @@ Result<uint32_t> AofReaderRun::checksum_of(File& file, uint64_t offset, uint64_t
 }
 
 // Is there a valid header at `at`? Its position lies within what the bytes since `from` can hold.
-Result<bool> AofReaderRun::try_header(File& file, uint64_t file_bytes, uint64_t from, uint64_t at, uint64_t salt,
-                                      Search& search) {
+Result<bool> AofReaderRun::try_header(File& file, uint64_t file_bytes, uint64_t from, uint64_t at,
+                                      uint64_t salt, Search& search) {
   char text[kBatchHeaderBytes];
   BatchHeader header;
   TRY_ASSIGN(const size_t got, file.read_at(at, text));
@@ -42,8 +42,8 @@ Result<bool> AofReaderRun::try_header(File& file, uint64_t file_bytes, uint64_t 
   if (header.bytes > search_budget_)
     return fail(Errc::kCorruption, "too many damaged batches to tell how much was synced", at);
   search_budget_ -= header.bytes;
-  TRY_ASSIGN(const uint32_t checksum, checksum_of(file, at + kBatchHeaderBytes, header.bytes,
-                                                  batch_checksum_seed(salt, header)));
+  TRY_ASSIGN(const uint32_t checksum,
+             checksum_of(file, at + kBatchHeaderBytes, header.bytes, batch_checksum_seed(salt, header)));
   if (checksum != header.checksum) return false;
   search.found = true;
   search.highest_synced = std::max(search.highest_synced, header.synced_to);

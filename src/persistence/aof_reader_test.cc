@@ -38,7 +38,9 @@ class AofReaderTest : public testing::Test {
     ASSERT_TRUE(log->step_write());
   }
   std::string path(uint64_t seq) { return kLocation.path_of(increment_name(kLocation, seq)); }
-  void append_to(const std::string& file, Bytes bytes) { write_file(fs_, file, read_file(fs_, file) + std::string(bytes)); }
+  void append_to(const std::string& file, Bytes bytes) {
+    write_file(fs_, file, read_file(fs_, file) + std::string(bytes));
+  }
 
   SimFileSystem fs_{{.seed = 1}};
 };
@@ -104,9 +106,9 @@ TEST_F(AofReaderTest, ForeignTailIsRefusedWhereRedisRefuses) {
 }
 
 TEST_F(AofReaderTest, HostileLengths) {
-  for (const char* text :
-       {"*0\r\n", "*-1\r\n", "*2147483648\r\n", "*1\r\n$-1\r\n", "*1\r\n$99999999999999999999\r\n", "*1\r\n$1\r\nab\r\n",
-        "*1\n$1\r\na\r\n", "*+1\r\n$1\r\na\r\n", "*1 \r\n$1\r\na\r\n", "*1\r\n:1\r\n", "*\r\n", "PING\r\n"}) {
+  for (const char* text : {"*0\r\n", "*-1\r\n", "*2147483648\r\n", "*1\r\n$-1\r\n",
+                           "*1\r\n$99999999999999999999\r\n", "*1\r\n$1\r\nab\r\n", "*1\n$1\r\na\r\n",
+                           "*+1\r\n$1\r\na\r\n", "*1 \r\n$1\r\na\r\n", "*1\r\n:1\r\n", "*\r\n", "PING\r\n"}) {
     write_foreign(text);
     EXPECT_FALSE(recover(fs_, kLocation).status) << text;
   }

@@ -14,7 +14,8 @@ Status AofWindow::fill(uint64_t bytes) {
   TRY(make_room(bytes));
   const uint64_t wanted = std::min<uint64_t>(capacity_, remaining());
   while (end_ < wanted) {
-    TRY_ASSIGN(const size_t got, file_.read_at(offset_ + end_, MutableBytes(buffer_.get() + end_, wanted - end_)));
+    TRY_ASSIGN(const size_t got,
+               file_.read_at(offset_ + end_, MutableBytes(buffer_.get() + end_, wanted - end_)));
     if (got == 0) return fail(Errc::kIo, "the file became shorter while it was read", offset_ + end_);
     end_ += got;
   }

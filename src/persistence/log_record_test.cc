@@ -45,8 +45,8 @@ TEST(RecordBuilder, SeveralBecomeATransactionWithSelects) {
   builder.add(0, args);
   builder.add(0, args);
   builder.add(7, args);
-  EXPECT_EQ(builder.finish(), "*1\r\n$5\r\nMULTI\r\n" + del + del + "*2\r\n$6\r\nSELECT\r\n$1\r\n7\r\n" + del +
-                                  "*1\r\n$4\r\nEXEC\r\n");
+  EXPECT_EQ(builder.finish(), "*1\r\n$5\r\nMULTI\r\n" + del + del + "*2\r\n$6\r\nSELECT\r\n$1\r\n7\r\n" +
+                                  del + "*1\r\n$4\r\nEXEC\r\n");
   EXPECT_EQ(builder.finish(), builder.finish());
   EXPECT_EQ(builder.first_db(), 0);
   EXPECT_EQ(builder.last_db(), 7);

@@ -35,14 +35,14 @@
 
 namespace strata {
 
-constexpr size_t kInlineRecordBytes = 64 << 10;      // larger ones get a block of their own
+constexpr size_t kInlineRecordBytes = 64 << 10;  // larger ones get a block of their own
 constexpr size_t kRingBytesMin = 4 * kInlineRecordBytes;
 constexpr size_t kRingBytesMax = size_t{1} << 30;
 
 struct LogRingOptions {
-  size_t ring_bytes = 8 << 20;            // rounded up to a power of two
-  size_t margin_bytes = 2 << 20;          // kept free for threads that are already inside shards
-  size_t large_bytes_max = 64 << 20;      // of large records not yet taken; beyond it there is no credit
+  size_t ring_bytes = 8 << 20;        // rounded up to a power of two
+  size_t margin_bytes = 2 << 20;      // kept free for threads that are already inside shards
+  size_t large_bytes_max = 64 << 20;  // of large records not yet taken; beyond it there is no credit
 };
 
 class LogRing {
@@ -58,8 +58,7 @@ class LogRing {
     // Signed: the two loads may come from different moments, and released may look newer.
     const auto used = static_cast<int64_t>(reserved_.load(std::memory_order_relaxed) -
                                            released_.load(std::memory_order_relaxed));
-    return used <= credit_bytes_ &&
-           large_bytes_.load(std::memory_order_relaxed) <= large_bytes_max_;
+    return used <= credit_bytes_ && large_bytes_.load(std::memory_order_relaxed) <= large_bytes_max_;
   }
 
   // Any thread, inside the shards that the record speaks of. `record` is RESP that leaves the reader in

@@ -48,7 +48,8 @@ TEST(LogRing, GoesAroundManyTimesWithAnySize) {
   LogRing ring = LogRing::create(small_ring()).value();
   Random random(1);
   for (int i = 0; i < 20'000; ++i) {
-    const std::string text(1 + random.below(random.one_in(50) ? kInlineRecordBytes : 300), char('a' + i % 26));
+    const std::string text(1 + random.below(random.one_in(50) ? kInlineRecordBytes : 300),
+                           char('a' + i % 26));
     ring.append(0, 0, text);
     ASSERT_EQ(take_one(ring), text) << i;
   }

@@ -65,8 +65,9 @@ Status LogWriter::write_large(const LogRing::Record& record) {
   ring_.release_to(record.end);
   put_header(record.payload);
   const uint64_t body_bytes = batch_.size() - kBatchHeaderBytes + record.payload.size();
-  Status status = body_bytes <= kBatchBodyBytesMax ? write_at_end(batch_)
-                                                   : fail(Errc::kTooLarge, "a record of the log is too large");
+  Status status = body_bytes <= kBatchBodyBytesMax
+                      ? write_at_end(batch_)
+                      : fail(Errc::kTooLarge, "a record of the log is too large");
   if (status) status = write_at_end(record.payload);
   ring_.free_large(record);
   if (status) advance(body_bytes, record.end);
@@ -81,8 +82,8 @@ void LogWriter::select(uint16_t db) {
 
 void LogWriter::put_header(Bytes large_body) {
   const Bytes body = Bytes(batch_).substr(kBatchHeaderBytes);
-  BatchHeader header{.position = position(), .bytes = body.size() + large_body.size(),
-                     .synced_to = durable_position()};
+  BatchHeader header{
+      .position = position(), .bytes = body.size() + large_body.size(), .synced_to = durable_position()};
   STRATA_ASSERT(header.synced_to <= header.position);
   header.checksum = crc32c(crc32c(batch_checksum_seed(salt_, header), body), large_body);
   format_batch_header(batch_.data(), header);

@@ -33,12 +33,18 @@ char take_escape(Bytes& line) {
   const char c = line[1];
   line.remove_prefix(2);
   switch (c) {
-    case 'n': return '\n';
-    case 'r': return '\r';
-    case 't': return '\t';
-    case 'a': return '\a';
-    case 'b': return '\b';
-    default: return c;
+    case 'n':
+      return '\n';
+    case 'r':
+      return '\r';
+    case 't':
+      return '\t';
+    case 'a':
+      return '\a';
+    case 'b':
+      return '\b';
+    default:
+      return c;
   }
 }
 
@@ -191,7 +197,8 @@ Result<Manifest> parse_manifest(Bytes text) {
   if (text.starts_with(kChecksumMark)) {
     const size_t line_end = std::min(text.find('\n'), text.size() - 1);
     if (!text.starts_with(checksum_line(text.substr(line_end + 1))))
-      return fail(Errc::kCorruption, "manifest: wrong checksum (if it was edited by hand, remove the #SM: line)", 1);
+      return fail(Errc::kCorruption,
+                  "manifest: wrong checksum (if it was edited by hand, remove the #SM: line)", 1);
   }
   Manifest manifest;
   std::vector<std::string> words;
@@ -201,13 +208,15 @@ Result<Manifest> parse_manifest(Bytes text) {
     if (end == Bytes::npos) return fail(Errc::kCorruption, "manifest: the last line has no end", number);
     const Bytes content = text.substr(0, end);
     text.remove_prefix(end + 1);
-    if (content.size() > kManifestLineBytesMax) return fail(Errc::kCorruption, "manifest: line too long", number);
+    if (content.size() > kManifestLineBytesMax)
+      return fail(Errc::kCorruption, "manifest: line too long", number);
     if (content.starts_with('#')) continue;
     Line line;
     if (!split_words(content, words)) return fail(Errc::kCorruption, "manifest: unbalanced quotes", number);
     if (const char* wrong = parse_line(words, line)) return fail(Errc::kCorruption, wrong, number);
     if (++file_count > kManifestFilesMax) return fail(Errc::kTooLarge, "manifest: too many files", number);
-    if (const char* wrong = add_line(manifest, std::move(line))) return fail(Errc::kCorruption, wrong, number);
+    if (const char* wrong = add_line(manifest, std::move(line)))
+      return fail(Errc::kCorruption, wrong, number);
   }
   if (file_count == 0) return fail(Errc::kCorruption, "manifest: empty", 1);
   return manifest;

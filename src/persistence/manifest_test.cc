@@ -43,7 +43,8 @@ TEST(Manifest, ReadsBackWhatItWrites) {
 }
 
 TEST(Manifest, QuotedNamesAndUnknownPairs) {
-  Result<Manifest> manifest = parse_manifest("# a comment\nseq 7 color \"r\\x65d\" file 'a \\'b\\'' type i\n");
+  Result<Manifest> manifest =
+      parse_manifest("# a comment\nseq 7 color \"r\\x65d\" file 'a \\'b\\'' type i\n");
   ASSERT_TRUE(manifest.has_value());
   EXPECT_EQ(manifest->increments.at(0), (ManifestFile{"a 'b'", 7}));
 }

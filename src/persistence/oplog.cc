@@ -27,8 +27,13 @@ constexpr int kInlineRoundsMax = 8;
 class OpLog::Impl {
  public:
   Impl(FileSystem& fs, AofLocation location, const OpLogOptions& options, LogRing& ring)
-      : fs_(fs), location_(std::move(location)), options_(options), ring_(ring), writer_(ring),
-        policy_(options.policy), salt_state_(options.salt != 0 ? options.salt : random_u64()) {
+      : fs_(fs),
+        location_(std::move(location)),
+        options_(options),
+        ring_(ring),
+        writer_(ring),
+        policy_(options.policy),
+        salt_state_(options.salt != 0 ? options.salt : random_u64()) {
     ring_.set_overflow_handler([this] { write_now(); });
   }
   ~Impl() { end_threads(); }

@@ -57,19 +57,19 @@ struct OpLogOptions {
 };
 
 struct OpLogStats {
-  uint64_t current_bytes = 0;  // all files of the log: aof_current_size
-  uint64_t base_bytes = 0;     // aof_base_size
-  uint64_t buffer_bytes = 0;   // appended and not yet written: aof_buffer_length
-  uint64_t pending_sync_bytes = 0;      // written and not yet durable
-  uint64_t position = 0;                // of the next record
+  uint64_t current_bytes = 0;       // all files of the log: aof_current_size
+  uint64_t base_bytes = 0;          // aof_base_size
+  uint64_t buffer_bytes = 0;        // appended and not yet written: aof_buffer_length
+  uint64_t pending_sync_bytes = 0;  // written and not yet durable
+  uint64_t position = 0;            // of the next record
   uint64_t durable_position = 0;
   uint64_t increment_seq = 0;
-  uint64_t write_count = 0;             // batches
+  uint64_t write_count = 0;  // batches
   uint64_t sync_count = 0;
-  uint64_t delayed_sync_count = 0;      // writes that found a sync in flight: aof_delayed_fsync
-  uint64_t overflow_count = 0;          // appends that overran their credit
-  bool sync_in_flight = false;          // aof_pending_bio_fsync
-  bool last_write_ok = true;            // aof_last_write_status
+  uint64_t delayed_sync_count = 0;  // writes that found a sync in flight: aof_delayed_fsync
+  uint64_t overflow_count = 0;      // appends that overran their credit
+  bool sync_in_flight = false;      // aof_pending_bio_fsync
+  bool last_write_ok = true;        // aof_last_write_status
 };
 
 class OpLog {

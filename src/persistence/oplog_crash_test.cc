@@ -127,14 +127,21 @@ class CrashRun {
     for (; steps > 0 && !fs_.power_is_cut(); --steps) {
       switch (random_.below(12)) {
         case 0:
-        case 1: (void)log_->step_sync(); break;
-        case 2: (void)log_->step_write(); break;
+        case 1:
+          (void)log_->step_sync();
+          break;
+        case 2:
+          (void)log_->step_write();
+          break;
         case 3:
-        case 4: log_->commit_inline(); break;
+        case 4:
+          log_->commit_inline();
+          break;
         case 5:
           if (random_.one_in(10)) (void)log_->rotate();
           break;
-        default: append_something();
+        default:
+          append_something();
       }
     }
     if (random_.one_in(10)) (void)log_->stop();

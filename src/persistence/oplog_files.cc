@@ -47,8 +47,8 @@ Result<File> create_increment(FileSystem& fs, const AofLocation& location, uint6
   return file;
 }
 
-Result<StartedLog> start_new_increment(FileSystem& fs, const AofLocation& location, const AofReport& recovered,
-                                       uint64_t salt) {
+Result<StartedLog> start_new_increment(FileSystem& fs, const AofLocation& location,
+                                       const AofReport& recovered, uint64_t salt) {
   TRY(ensure_log_directory(fs, location));
   StartedLog log{.manifest = recovered.manifest};
   log.earlier_bytes = recovered.bytes_total;

@@ -34,7 +34,7 @@ struct StartedLog {
 };
 // What a start does after recovery: syncs what was read, creates the next increment, stores the
 // manifest, and then removes files that no longer belong to the log.
-Result<StartedLog> start_new_increment(FileSystem& fs, const AofLocation& location, const AofReport& recovered,
-                                       uint64_t salt);
+Result<StartedLog> start_new_increment(FileSystem& fs, const AofLocation& location,
+                                       const AofReport& recovered, uint64_t salt);
 
 }  // namespace strata

@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <thread>
 
 #include "persistence/oplog_test_support.h"
 #include "platform/process.h"
@@ -19,18 +21,23 @@ namespace {
 
 using namespace log_test;  // NOLINT
 
+constexpr auto kPollInterval = std::chrono::milliseconds(20);
+
 std::string output_of(const std::string& command) {
   std::FILE* pipe = popen((command + " 2>&1").c_str(), "r");
   if (pipe == nullptr) return "(cannot run)";
   std::string out;
   std::array<char, 4096> buffer;
-  for (size_t got; (got = std::fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) out.append(buffer.data(), got);
+  for (size_t got; (got = std::fread(buffer.data(), 1, buffer.size(), pipe)) > 0;)
+    out.append(buffer.data(), got);
   const int status = pclose(pipe);
   while (out.ends_with('\n')) out.pop_back();
   return status == 0 ? out : out + " (status " + std::to_string(status) + ")";
 }
 
-bool installed(const std::string& program) { return std::system(("command -v " + program + " >/dev/null").c_str()) == 0; }
+bool installed(const std::string& program) {
+  return std::system(("command -v " + program + " >/dev/null").c_str()) == 0;
+}
 
 // A base that a real Redis wrote: an RDB and nothing behind it.
 class WholeFileLoader final : public BaseLoader {
@@ -62,18 +69,20 @@ class OpLogInterchange : public testing::Test {
   }
   void start_redis() {
     const std::string said =
-        output_of("redis-server --port 0 --unixsocket " + (directory_ / "s").string() + " --dir " + directory_.string() +
+        output_of("redis-server --port 0 --unixsocket " + (directory_ / "s").string() + " --dir " +
+                  directory_.string() +
                   " --appendonly yes --aof-timestamp-enabled yes --save '' --daemonize yes --logfile " +
                   (directory_ / "redis.log").string());
     ASSERT_EQ(said, "");
-    for (int i = 0; i < 500 && cli("ping") != "PONG"; ++i) std::system("sleep 0.02");
+    for (int i = 0; i < 500 && cli("ping") != "PONG"; ++i) std::this_thread::sleep_for(kPollInterval);
     std::ifstream log(directory_ / "redis.log");
     ASSERT_EQ(cli("ping"), "PONG") << std::string(std::istreambuf_iterator<char>(log), {});
     running_ = true;
   }
   void stop_redis() {
     cli("shutdown nosave");
-    for (int i = 0; i < 500 && std::filesystem::exists(directory_ / "s"); ++i) std::system("sleep 0.02");
+    for (int i = 0; i < 500 && std::filesystem::exists(directory_ / "s"); ++i)
+      std::this_thread::sleep_for(kPollInterval);
     running_ = false;
   }
   void expect_check_aof_accepts() {
@@ -149,8 +158,9 @@ TEST_F(OpLogInterchange, BothWaysAndBack) {
   start_redis();
   EXPECT_EQ(cli("get m"), "3");
   EXPECT_EQ(cli("bgrewriteaof"), "Background append only file rewriting started");
-  for (int i = 0; i < 500 && cli("info persistence").find("aof_rewrite_in_progress:0") == std::string::npos; ++i)
-    std::system("sleep 0.02");
+  for (int i = 0; i < 500 && cli("info persistence").find("aof_rewrite_in_progress:0") == std::string::npos;
+       ++i)
+    std::this_thread::sleep_for(kPollInterval);
   EXPECT_EQ(cli("incr m"), "4");
   stop_redis();
 

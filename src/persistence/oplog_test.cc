@@ -26,7 +26,9 @@ class OpLogTest : public testing::Test {
     ASSERT_TRUE(fs_.create_directory("/data"));
     ASSERT_TRUE(fs_.sync_directory("/"));
   }
-  std::string increment(uint64_t seq) { return read_file(fs_, kLocation.path_of(increment_name(kLocation, seq))); }
+  std::string increment(uint64_t seq) {
+    return read_file(fs_, kLocation.path_of(increment_name(kLocation, seq)));
+  }
 
   SimFileSystem fs_{{.seed = 1}};
 };
@@ -45,8 +47,8 @@ TEST_F(OpLogTest, ComesBackInOrderWithDatabasesAndGroups) {
   ASSERT_TRUE(log->stop());
   const Recovered recovered = recover(fs_, kLocation);
   ASSERT_TRUE(recovered.status);
-  EXPECT_EQ(recovered.lines, (std::vector<std::string>{"0: SET a 1", "5: SET b 2", "[", "5: DEL a", "9: DEL a", "]",
-                                                       "9: SET c 3", "5: SET d 4"}));
+  EXPECT_EQ(recovered.lines, (std::vector<std::string>{"0: SET a 1", "5: SET b 2", "[", "5: DEL a",
+                                                       "9: DEL a", "]", "9: SET c 3", "5: SET d 4"}));
   EXPECT_EQ(recovered.report.cut_bytes, 0u);
 }
 
@@ -285,7 +287,8 @@ void run_stress(SyncPolicy policy, bool change_policy) {
         }
         uint64_t sequence = 0;
         for (uint64_t n = random.below(8) + 1; n > 0; --n)
-          sequence = append(*log, static_cast<uint16_t>(t), {"RPUSH", std::to_string(turn), std::to_string(n)});
+          sequence =
+              append(*log, static_cast<uint16_t>(t), {"RPUSH", std::to_string(turn), std::to_string(n)});
         if (random.one_in(20)) sequence = append(*log, 9, {"SET", "large", std::string(100'000, 'x')});
         log->commit_inline();
         std::unique_lock guard(mutex);

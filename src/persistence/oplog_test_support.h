@@ -106,7 +106,8 @@ inline OpLogOptions test_options(SyncPolicy policy = SyncPolicy::kEverySecond) {
 }
 
 // Recovers and opens; the log of `fs` goes on.
-inline std::unique_ptr<OpLog> open_log(FileSystem& fs, const AofLocation& location, const OpLogOptions& options) {
+inline std::unique_ptr<OpLog> open_log(FileSystem& fs, const AofLocation& location,
+                                       const OpLogOptions& options) {
   Recovered recovered = recover(fs, location);
   if (!recovered.status) {
     ADD_FAILURE() << recovered.status.error().what << " in " << recovered.report.failed_file;
