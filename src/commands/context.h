@@ -101,7 +101,9 @@ class Context {
 
   // Keys. args[i] must be a key by the command's key specification, so that its shard is held.
   Key key(size_t i) const {
-    return args_[i].data() == first_key_.name.data() ? first_key_ : environment_.keyspace.key(args_[i]);
+    // Both are compared: an empty argument may lie where the next one begins.
+    bool is_first = args_[i].data() == first_key_.name.data() && args_[i].size() == first_key_.name.size();
+    return is_first ? first_key_ : environment_.keyspace.key(args_[i]);
   }
   Shard& shard(const Key& key) {
     Shard& owner = environment_.keyspace.shard(key.shard);

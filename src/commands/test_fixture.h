@@ -28,7 +28,7 @@ namespace strata {
 // Remembers what would be logged, as words with blanks between them, one command a line.
 class RecordingSink : public EffectSink {
  public:
-  uint64_t append(uint16_t db, Bytes commands) override {
+  uint64_t append(uint16_t db, Bytes commands, size_t) override {
     // RESP to words: every second line of an array of bulks is a word.
     while (!commands.empty()) {
       size_t words = number_after('*', commands);
@@ -69,7 +69,9 @@ class RecordingSink : public EffectSink {
 class TestDatabase {
  public:
   explicit TestDatabase(std::initializer_list<const CommandGroup*> groups, uint32_t shard_count = 1)
-      : groups_(groups), keyspace({.shard_count = shard_count}), reply_(output_), context_({keyspace, options, counters, &sink}, reply_, nullptr) {}
+      : groups_(groups), keyspace({.shard_count = shard_count}), context_({keyspace, options, counters, &sink}) {
+    context_.set_client(reply_, nullptr);
+  }
 
   // Words are separated by blanks and may be in double quotes (nothing is escaped).
   std::string run(const std::string& line) { return run_words(split(line)); }
@@ -162,7 +164,7 @@ class TestDatabase {
 
  private:
   Output output_;
-  Reply reply_;
+  Reply reply_{output_};
   Context context_;
 };
 
