@@ -42,7 +42,9 @@ struct Options {
   std::atomic<bool> protected_mode = true;
   std::atomic<int64_t> max_clients = 10000;
   std::atomic<int64_t> client_stall_timeout_s = 60;
-  OutputLimit output_limit_normal, output_limit_replica, output_limit_pubsub;
+  OutputLimit output_limit_normal;
+  OutputLimit output_limit_replica = {256ull << 20, 64ull << 20, 60};
+  OutputLimit output_limit_pubsub = {32ull << 20, 8ull << 20, 60};
   std::atomic<uint64_t> client_query_buffer_limit = 1024ull * 1024 * 1024;
 
   // general
@@ -87,6 +89,7 @@ struct Options {
   std::atomic<int64_t> slowlog_slower_than_us = 10000;
   std::atomic<int64_t> slowlog_max_length = 128;
   std::atomic<bool> latency_tracking = true;
+  std::vector<double> latency_percentiles = {50, 99, 99.9};   // guarded by the configuration mutex
 
   std::string config_file;        // absolute path, empty without one
   bool has_config_file = false;

@@ -1,0 +1,74 @@
+#include "server/config_apply.h"
+
+#include <fmt/format.h>
+
+#include "platform/process.h"
+#include "server/connection.h"
+#include "server/log_lines.h"
+#include "server/server.h"
+#include "server/slow_log.h"
+#include "server/worker.h"
+
+namespace strata {
+namespace {
+
+// Descriptors beside the clients': files, listeners, loops.
+constexpr uint64_t kReservedDescriptors = 64;
+
+}  // namespace
+
+std::string apply_max_clients(Server& server) {
+  uint64_t wanted = static_cast<uint64_t>(server.options().max_clients.load()) + kReservedDescriptors;
+  uint64_t limit = raise_descriptor_limit(wanted);
+  if (limit >= wanted) return {};
+  return fmt::format("The operating system is not able to handle the specified number of clients, try with {}",
+                     limit > kReservedDescriptors ? limit - kReservedDescriptors : 0);
+}
+
+// Each parser has the limit in a place of its own thread; connections that exist learn of it there.
+std::string apply_bulk_limit(Server& server) {
+  const int64_t limit = server.options().data.max_bulk_bytes;
+  for (auto& worker : server.workers()) {
+    Worker* owner = worker.get();
+    owner->loop().post([owner, limit] {
+      owner->for_each_connection([limit](Connection& c) { c.parser().limits().max_bulk_bytes = limit; });
+    });
+  }
+  return {};
+}
+
+std::string apply_log_level(Server& server) {
+  set_log_level(server.options().log_level.load());
+  return {};
+}
+
+std::string apply_password(Server& server) {
+  server.set_alert(kAlertPassword, !server.options().require_password.empty());
+  return {};
+}
+
+std::string apply_directory(Server& server) {
+  if (!change_directory(server.options().directory)) return "Can't chdir to the directory";
+  return {};
+}
+
+// Starting a log on a database that has data needs a base of that data first, which comes with rewriting.
+std::string apply_append_only(Server& server) {
+  bool is_on = server.log() != nullptr;
+  if (is_on == server.options().append_only) return {};
+  return "appendonly cannot be changed while the server runs yet: set it in the configuration and restart";
+}
+
+std::string apply_sync_policy(Server& server) {
+  SyncPolicy policy = server.options().append_sync;
+  if (OpLog* log = server.log()) log->set_policy(policy);
+  server.set_replies_wait_for_disk(server.log() && policy == SyncPolicy::kAlways);
+  return {};
+}
+
+std::string apply_slow_log(Server& server) {
+  server.slow_log().set_max_length(static_cast<size_t>(server.options().slowlog_max_length.load()));
+  return {};
+}
+
+}  // namespace strata
