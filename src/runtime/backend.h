@@ -99,7 +99,7 @@ struct BackendOptions {
   size_t receive_buffer_bytes = 128 * 1024;  // epoll: the loop's one buffer
   unsigned uring_buffer_count = 512;         // io_uring: provided buffers, a power of two
   unsigned uring_buffer_bytes = 8 * 1024;
-  unsigned uring_queue_entries = 1024;       // submissions that fit between two waits without a system call
+  unsigned uring_queue_entries = 1024;  // submissions that fit between two waits without a system call
 };
 
 Result<std::unique_ptr<Backend>> make_epoll_backend(const BackendOptions& options);

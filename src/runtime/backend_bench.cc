@@ -191,7 +191,8 @@ void ping_pong(benchmark::State& state) {
         serve_bare(all.servers, bytes);
         cpu_us = thread_cpu_us() - began_us;
       } else {
-        cpu_us = serve_with_loop(variant == kEpollLoop ? IoBackend::kEpoll : IoBackend::kUring, all.servers, bytes);
+        cpu_us = serve_with_loop(variant == kEpollLoop ? IoBackend::kEpoll : IoBackend::kUring, all.servers,
+                                 bytes);
       }
     });
     drive_clients(all.clients, pipeline, rounds);

@@ -313,7 +313,8 @@ Result<std::unique_ptr<Backend>> make_epoll_backend(const BackendOptions& option
   TRY_ASSIGN(WakeEvent wake_event, WakeEvent::create());
   const int epoll_fd = ::epoll_create1(EPOLL_CLOEXEC);
   if (epoll_fd < 0) return fail_os(Errc::kOutOfMemory, errno, "epoll_create1");
-  auto backend = std::make_unique<EpollBackend>(epoll_fd, std::move(wake_event), options.receive_buffer_bytes);
+  auto backend =
+      std::make_unique<EpollBackend>(epoll_fd, std::move(wake_event), options.receive_buffer_bytes);
   TRY(backend->watch_wake_event());
   return backend;
 }

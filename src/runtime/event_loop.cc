@@ -253,7 +253,8 @@ size_t EventLoop::wait_for_events() {
   sleep_limit_us_ = INT64_MAX;
   if (timeout_us == 0 || posted_.load(std::memory_order_relaxed) != nullptr) return backend_->wait(0);
   if (spin_us_ > 0 && stream_count_ <= kSpinStreamsMax) {
-    const int64_t until_us = clock_.monotonic_us() + (timeout_us < 0 ? spin_us_ : std::min(spin_us_, timeout_us));
+    const int64_t until_us =
+        clock_.monotonic_us() + (timeout_us < 0 ? spin_us_ : std::min(spin_us_, timeout_us));
     do {
       const size_t ready = backend_->wait(0);
       if (ready > 0 || posted_.load(std::memory_order_relaxed) != nullptr) return ready;

@@ -57,10 +57,10 @@ inline constexpr size_t kSpinStreamsMax = 8;
 
 struct EventLoopStats {
   uint64_t turns = 0;
-  uint64_t sleeps = 0;             // waits that could block
-  uint64_t wakes = 0;              // system calls other threads made to end a sleep
+  uint64_t sleeps = 0;  // waits that could block
+  uint64_t wakes = 0;   // system calls other threads made to end a sleep
   uint64_t events = 0;
-  int64_t longest_turn_cpu_us = 0; // of turns that took more than kSlowTurnUs of wall time
+  int64_t longest_turn_cpu_us = 0;  // of turns that took more than kSlowTurnUs of wall time
   uint64_t slow_turns = 0;
 };
 
@@ -73,7 +73,7 @@ class EventLoop {
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
 
-  void run();   // until stop(); the turn in which stop() is seen is finished
+  void run();  // until stop(); the turn in which stop() is seen is finished
   void stop();
   // Turns until the condition holds, looking at it after every turn. Not inside run().
   void run_until(const std::function<bool()>& condition);
@@ -129,12 +129,12 @@ class EventLoop {
   int64_t spin_us_;
   int64_t now_us_ = 0;
   int64_t wall_ms_ = 0;
-  int64_t wall_read_us_ = 0;     // now_us_ when wall_base_us_ was read
+  int64_t wall_read_us_ = 0;  // now_us_ when wall_base_us_ was read
   int64_t wall_base_us_ = 0;
   int64_t turn_ended_us_ = 0;
   int64_t sleep_limit_us_ = INT64_MAX;
-  int64_t cpu_read_at_us_ = 0;   // now_us_ when cpu_us_ was read
-  int64_t cpu_us_ = 0;           // thread CPU time then
+  int64_t cpu_read_at_us_ = 0;  // now_us_ when cpu_us_ was read
+  int64_t cpu_us_ = 0;          // thread CPU time then
   bool more_work_ = false;
   TimerWheel timers_;
   PostedWork* deferred_head_ = nullptr;

@@ -28,7 +28,8 @@ INSTANTIATE_TEST_SUITE_P(Backends, ListenerTest, testing::Values(IoBackend::kEpo
 TEST_P(ListenerTest, PauseLeavesConnectionsWaiting) {
   auto loop = make_loop(GetParam());
   std::vector<Socket> accepted;
-  auto listener = must(Listener::open(*loop, listen(), [&](Socket socket) { accepted.push_back(std::move(socket)); }));
+  auto listener =
+      must(Listener::open(*loop, listen(), [&](Socket socket) { accepted.push_back(std::move(socket)); }));
   Socket first = connect();
   loop->run_until([&] { return accepted.size() == 1; });
   listener->pause();

@@ -234,7 +234,8 @@ TEST_P(StreamTest, CancelMidSend) {
 }
 
 // Both have input in the same batch of events, and whichever comes first closes the other.
-Task<void> close_other(Stream& mine, std::unique_ptr<Stream>& other, int& received_count, int& cancelled_count) {
+Task<void> close_other(Stream& mine, std::unique_ptr<Stream>& other, int& received_count,
+                       int& cancelled_count) {
   auto received = co_await mine.receive();
   if (!received) {
     ++cancelled_count;

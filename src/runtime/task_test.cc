@@ -62,7 +62,7 @@ TEST_F(TaskTest, UnstartedTaskIsDestroyedQuietly) {
 }
 
 Task<void> many_awaits(int& sum) {
-  for (int i = 0; i < 10'000; ++i) {
+  for (int i = 0; i < 200'000; ++i) {
     auto one = co_await add(i, 1 - i);
     sum += one;
   }
@@ -72,8 +72,30 @@ TEST_F(TaskTest, ManyFinishedTasksInARow) {
   TaskScope scope(*loop);
   int sum = 0;
   scope.spawn(many_awaits(sum));
-  EXPECT_EQ(sum, 10'000);
+  EXPECT_EQ(sum, 200'000);
   scope.shutdown();
+}
+
+Task<int> sleepy_depth(EventLoop& loop, int depth) {
+  if (depth == 0) {
+    auto slept = co_await sleep_for(loop, 1);
+    co_return slept ? 0 : -1;
+  }
+  auto below = co_await sleepy_depth(loop, depth - 1);
+  co_return below + 1;
+}
+
+Task<void> measure_depth(EventLoop& loop, int& depth) {
+  auto result = co_await sleepy_depth(loop, 500);
+  depth = result;
+}
+
+TEST_F(TaskTest, DeepChainsWaitAndReturn) {
+  TaskScope scope(*loop);
+  int depth = 0;
+  scope.spawn(measure_depth(*loop, depth));
+  loop->run_until([&] { return scope.count() == 0; });
+  EXPECT_EQ(depth, 500);
 }
 
 Task<void> nap(EventLoop& loop, int64_t ms, std::string name, std::vector<std::string>& log) {

@@ -91,8 +91,8 @@ TimerWheel::NextSlot TimerWheel::next_slot() const {
   }
   const int slot = std::countr_zero(occupied_[level]);
   const int shift = level * kTimerSlotBits;
-  const uint64_t below = (uint64_t{1} << shift) - 1;                  // ticks inside one slot
-  const uint64_t window = below | (uint64_t{kSlots - 1} << shift);    // ticks inside the level
+  const uint64_t below = (uint64_t{1} << shift) - 1;                // ticks inside one slot
+  const uint64_t window = below | (uint64_t{kSlots - 1} << shift);  // ticks inside the level
   return {level, slot, (now_ & ~window) | (static_cast<uint64_t>(slot) << shift)};
 }
 

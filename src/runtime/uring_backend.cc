@@ -76,10 +76,18 @@ struct Gather {
 
 Error socket_error(int os_error, const char* what) {
   switch (os_error) {
-    case ECONNRESET: case EPIPE: case ENOTCONN: case ETIMEDOUT: case ECONNREFUSED:
-    case EHOSTUNREACH: case ENETUNREACH:
+    case ECONNRESET:
+    case EPIPE:
+    case ENOTCONN:
+    case ETIMEDOUT:
+    case ECONNREFUSED:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
       return Error{Errc::kClosed, os_error, what, 0};
-    case EMFILE: case ENFILE: case ENOMEM: case ENOBUFS:
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case ENOBUFS:
       return Error{Errc::kOutOfMemory, os_error, what, 0};
     default:
       return Error{Errc::kIo, os_error, what, 0};
@@ -101,7 +109,8 @@ class BufferRing {
     registration.ring_entries = count;
     registration.bgid = kBufferGroup;
     const int status = io_uring_register_buf_ring(&ring, &registration, 0);
-    if (status != 0) return fail_os(Errc::kUnsupported, -status, "io_uring: no provided buffers (Linux 5.19)");
+    if (status != 0)
+      return fail_os(Errc::kUnsupported, -status, "io_uring: no provided buffers (Linux 5.19)");
     for (unsigned id = 0; id < count; ++id) put_back(id);
     return {};
   }
@@ -111,13 +120,15 @@ class BufferRing {
   }
   char* data(unsigned id) const { return memory_ + size_t{id} * bytes_; }
   void put_back(unsigned id) {
-    io_uring_buf_ring_add(ring_, data(id), bytes_, static_cast<uint16_t>(id), io_uring_buf_ring_mask(count_), 0);
+    io_uring_buf_ring_add(ring_, data(id), bytes_, static_cast<uint16_t>(id), io_uring_buf_ring_mask(count_),
+                          0);
     io_uring_buf_ring_advance(ring_, 1);
   }
 
  private:
   static void* allocate_pages(size_t bytes) {
-    return std::aligned_alloc(kBufferAlignment, (bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment);
+    return std::aligned_alloc(kBufferAlignment,
+                              (bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment);
   }
 
   io_uring_buf_ring* ring_ = nullptr;
@@ -193,13 +204,18 @@ Status UringBackend::create(const BackendOptions& options) {
   parameters.cq_entries = std::max(kCompletionEntries, 2 * options.uring_queue_entries);
   const int status = io_uring_queue_init_params(options.uring_queue_entries, &ring_, &parameters);
   switch (-status) {
-    case 0: break;
-    case ENOSYS: return fail_os(Errc::kUnsupported, ENOSYS, "this kernel has no io_uring");
-    case EPERM: case EACCES:
+    case 0:
+      break;
+    case ENOSYS:
+      return fail_os(Errc::kUnsupported, ENOSYS, "this kernel has no io_uring");
+    case EPERM:
+    case EACCES:
       return fail_os(Errc::kUnsupported, -status,
                      "io_uring is not permitted here (seccomp, or sysctl kernel.io_uring_disabled)");
-    case EINVAL: return fail_os(Errc::kUnsupported, EINVAL, "io_uring of this kernel is too old (6.1 is needed)");
-    default: return fail_os(Errc::kUnsupported, -status, "io_uring cannot be set up");
+    case EINVAL:
+      return fail_os(Errc::kUnsupported, EINVAL, "io_uring of this kernel is too old (6.1 is needed)");
+    default:
+      return fail_os(Errc::kUnsupported, -status, "io_uring cannot be set up");
   }
   has_ring_ = true;
   TRY(buffers_.create(ring_, options.uring_buffer_count, options.uring_buffer_bytes));
@@ -225,7 +241,8 @@ void UringBackend::enable() {
   if (is_enabled_) return;
   is_enabled_ = true;
   // io_uring_enable_rings() is declared but not exported by liburing 2.3.
-  const int status = io_uring_register(static_cast<unsigned>(ring_.ring_fd), IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
+  const int status =
+      io_uring_register(static_cast<unsigned>(ring_.ring_fd), IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
   STRATA_ASSERT(status == 0, "io_uring: the ring cannot be enabled");
 }
 
@@ -260,7 +277,8 @@ int UringBackend::submit_and_wait(int64_t timeout_us) {
 
 size_t UringBackend::wait(int64_t timeout_us) {
   const int status = submit_and_wait(timeout_us);
-  const bool usual = status >= 0 || status == -ETIME || status == -EINTR || status == -EAGAIN || status == -EBUSY;
+  const bool usual =
+      status >= 0 || status == -ETIME || status == -EINTR || status == -EAGAIN || status == -EBUSY;
   STRATA_ASSERT(usual, "io_uring_enter: a loop with io_uring stays on the thread that first ran it");
   return io_uring_cq_ready(&ring_);
 }
@@ -291,11 +309,20 @@ void UringBackend::on_completion(uint64_t user_data, int32_t result, uint32_t fl
   // When more completions come, hold the channel through the upcalls; else this one's count does.
   if (!is_last) ++channel.in_flight;
   switch (op) {
-    case Op::kReceive: on_receive(channel, result, flags); break;
-    case Op::kSend: on_send(channel, result); break;
-    case Op::kAccept: on_accept(channel, result, flags); break;
-    case Op::kHangup: on_hangup(channel); break;
-    default: break;
+    case Op::kReceive:
+      on_receive(channel, result, flags);
+      break;
+    case Op::kSend:
+      on_send(channel, result);
+      break;
+    case Op::kAccept:
+      on_accept(channel, result, flags);
+      break;
+    case Op::kHangup:
+      on_hangup(channel);
+      break;
+    default:
+      break;
   }
   release(channel);
 }
@@ -372,7 +399,8 @@ void UringBackend::on_receive(UringChannel& channel, int32_t result, uint32_t fl
   if ((flags & IORING_CQE_F_MORE) == 0) channel.receive_armed = false;
   if (result > 0) {
     const unsigned buffer = flags >> IORING_CQE_BUFFER_SHIFT;
-    if (channel.handler != nullptr) on_input(channel, Bytes(buffers_.data(buffer), static_cast<size_t>(result)));
+    if (channel.handler != nullptr)
+      on_input(channel, Bytes(buffers_.data(buffer), static_cast<size_t>(result)));
     buffers_.put_back(buffer);
   } else if (channel.handler != nullptr) {
     // Out of buffers is no error: they are back by the next submission.
@@ -399,7 +427,8 @@ void UringBackend::on_input(UringChannel& channel, Bytes bytes) {
   }
   if (channel.held == nullptr) channel.held = std::make_unique<HeldInput>();
   channel.held->bytes.append(bytes);
-  if (channel.held->bytes.size() < kHeldBytesMax || !channel.receive_armed || channel.receive_cancelled) return;
+  if (channel.held->bytes.size() < kHeldBytesMax || !channel.receive_armed || channel.receive_cancelled)
+    return;
   channel.receive_cancelled = true;
   cancel(channel, Op::kReceive);
 }
@@ -524,7 +553,8 @@ void UringBackend::cancel_send(IoChannel* sender) {
 void UringBackend::arm_accept(UringChannel& channel) {
   if (channel.accept_armed) return;
   io_uring_sqe* entry = next_entry();
-  io_uring_prep_multishot_accept(entry, channel.socket.handle().fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  io_uring_prep_multishot_accept(entry, channel.socket.handle().fd, nullptr, nullptr,
+                                 SOCK_NONBLOCK | SOCK_CLOEXEC);
   label(entry, channel, Op::kAccept);
   channel.accept_armed = true;
 }
