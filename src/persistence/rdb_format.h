@@ -76,7 +76,7 @@ enum class RdbContainer : uint8_t { kPlain = 1, kPacked = 2 };  // of a quicklis
 inline constexpr size_t kRdbChunkBytes = 1 << 20;  // what is read at once, unless one record is larger
 inline constexpr uint64_t kRdbRecordBytesMax = 1ull << 40;  // one key with its value
 inline constexpr uint64_t kRdbStringBytesMax = 0xFFFFFF00;  // one string, decompressed
-inline constexpr uint64_t kRdbLzfRatioMax = 264;            // LZF never expands more: three bytes become 264
+inline constexpr uint64_t kRdbLzfRatioMax = 88;             // LZF never expands more: three bytes become 264
 inline constexpr size_t kRdbAuxFieldsMax = 64;              // kept of a file; further ones are skipped
 inline constexpr size_t kRdbAuxBytesMax = 1024;             // of one name or value; longer ones are skipped
 inline constexpr size_t kRdbDetailKeyBytesMax = 128;        // of a key in an error's text

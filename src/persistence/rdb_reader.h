@@ -28,6 +28,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "persistence/rdb_format.h"
+#include "persistence/rdb_input.h"
 #include "platform/file_system.h"
 
 namespace strata {
@@ -62,7 +63,7 @@ using RdbAuxFields = std::vector<std::pair<std::string, std::string>>;
 class RdbReader {
  public:
   RdbReader(File& file, uint64_t offset, uint64_t file_bytes)
-      : file_(file), file_bytes_(file_bytes), window_offset_(offset), read_to_(offset) {}
+      : file_(file), file_bytes_(file_bytes), chunk_offset_(offset) {}
 
   // Databases a file may use; more is an error, as in Redis.
   void set_database_count(uint32_t count) { database_count_ = count; }
@@ -76,10 +77,10 @@ class RdbReader {
 
   uint32_t version() const { return version_; }
   // Where the reader is; after the end, just behind the checksum.
-  uint64_t offset() const { return window_offset_ + (at_ - window_begin_); }
-  bool checksum_present() const { return checksum_present_; }
+  uint64_t offset() const { return chunk_offset_ + at_; }
+  bool checksum_verified() const { return checksum_verified_; }
   const RdbAuxFields& aux() const { return aux_; }
-  // The keys announced by RESIZEDB since the last call, as hints.
+  // Sum of the numbers of keys that the file has announced so far.
   uint64_t announced_keys() const { return announced_keys_; }
   // After a failure: what the message should say besides the error's text; may be empty.
   const std::string& detail() const { return detail_; }
@@ -87,30 +88,33 @@ class RdbReader {
  private:
   enum class Step : uint8_t { kRecord, kOpcode, kEnd };
 
-  Bytes rest() const;
-  Status fill();
-  void consume(size_t bytes);
+  bool step(RdbInput& input, RdbRecord* record, Step* out);
+  bool read_opcode(RdbInput& input, RdbOpcode opcode, Step* out);
+  bool read_aux(RdbInput& input);
+  bool read_record(RdbInput& input, RdbType type, RdbRecord* record);
+  bool read_key(RdbInput& input, Bytes* key);
+  bool unsupported(RdbInput& input, const char* what, RdbInput* key);
+  Result<bool> finish();
   Status read_header();
-  Status read_checksum();
-  template <typename Parse>
-  auto parse_growing(Parse&& parse);
-  Result<Step> step(RdbRecord* record);
-  Status unsupported(const char* what, Bytes key);
+  // Makes at least `needed` bytes from at_ on contiguous.
+  Status fill(uint64_t needed);
+  void take_checksum();
+  Bytes rest() const { return chunk_ ? Bytes(chunk_->bytes + at_, end_ - at_) : Bytes(); }
+  uint64_t beyond() const { return file_bytes_ - (chunk_offset_ + end_); }
 
   File& file_;
   const uint64_t file_bytes_;
-  uint64_t window_offset_;  // in the file, of window_begin_ in the chunk
-  uint64_t read_to_;
   std::shared_ptr<RdbChunk> chunk_;
-  size_t window_begin_ = 0;
-  size_t at_ = 0;
-  size_t end_ = 0;
+  uint64_t chunk_offset_;  // in the file, of the chunk's first byte
+  size_t at_ = 0;          // in the chunk: what is consumed
+  size_t end_ = 0;         // what is read
+  size_t checksummed_to_ = 0;
   uint64_t crc_ = 0;
   uint32_t version_ = 0;
   uint32_t database_count_ = 65536;
   uint16_t db_ = 0;
   bool checksum_ = true;
-  bool checksum_present_ = false;
+  bool checksum_verified_ = false;
   bool ended_ = false;
   uint64_t announced_keys_ = 0;
   RdbAuxFields aux_;

@@ -53,7 +53,6 @@ class RdbWriter {
   uint64_t key_count() const { return key_count_; }
 
  private:
-  void write_string_value(const Entry& entry);
   void write_list(const Entry& entry);
   void write_set(const Entry& entry);
   void write_hash(const Entry& entry);

@@ -1,0 +1,291 @@
+#include "persistence/rdb_decode.h"
+
+#include "keyspace/shard.h"
+#include "persistence/rdb_builders.h"
+#include "persistence/rdb_input.h"
+#include "persistence/rdb_legacy.h"
+#include "text/numbers.h"
+
+namespace strata {
+namespace {
+
+class Decoder {
+ public:
+  Decoder(const RdbRecord& record, const DataContext& context, const RdbLimits& limits)
+      : context_(context), limits_(limits), type_(record.type), input_(record.payload, record.offset) {}
+
+  Result<Value> run() {
+    Result<Value> value = decode();
+    if (!value && value.error().offset == 0)
+      return fail(value.error().code, value.error().what, input_.offset());
+    return value;
+  }
+
+ private:
+  Result<Value> decode() {
+    switch (type_) {
+      case RdbType::kList:
+        return plain_list();
+      case RdbType::kSet:
+        return plain_set();
+      case RdbType::kHash:
+        return plain_hash();
+      case RdbType::kZset:
+      case RdbType::kZset2:
+        return plain_zset();
+      case RdbType::kListZiplist:
+      case RdbType::kListQuicklist:
+        return ziplist_list();
+      case RdbType::kListQuicklist2:
+        return quicklist2();
+      case RdbType::kHashZipmap:
+      case RdbType::kHashZiplist:
+        return legacy_hash();
+      case RdbType::kZsetZiplist:
+        return ziplist_zset();
+      case RdbType::kSetIntset:
+      case RdbType::kSetListpack:
+      case RdbType::kHashListpack:
+      case RdbType::kZsetListpack:
+        return adopted();
+      default:
+        return fail(Errc::kUnsupported, "this type of value");
+    }
+  }
+
+  std::unexpected<Error> input_error() const { return std::unexpected(input_.error()); }
+
+  Result<Value> plain_list() {
+    uint64_t count = 0;
+    if (!input_.count(&count)) return input_error();
+    RdbListBuilder builder(context_, limits_);
+    TRY(builder.begin());
+    for (; count > 0; --count) {
+      Element element;
+      if (!input_.element(&element, scratch_)) return input_error();
+      TRY(builder.add(element));
+    }
+    return builder.finish();
+  }
+
+  Result<Value> plain_set() {
+    uint64_t count = 0;
+    if (!input_.count(&count)) return input_error();
+    RdbSetBuilder builder(context_, limits_, count);
+    for (; count > 0; --count) {
+      Element element;
+      if (!input_.element(&element, scratch_)) return input_error();
+      TRY(builder.add(element));
+    }
+    return builder.finish();
+  }
+
+  Result<Value> plain_hash() {
+    uint64_t count = 0;
+    if (!input_.count(&count)) return input_error();
+    RdbHashBuilder builder(context_, limits_);
+    TRY(builder.begin(count));
+    std::string second_scratch;
+    for (; count > 0; --count) {
+      Element field;
+      Element value;
+      if (!input_.element(&field, scratch_) || !input_.element(&value, second_scratch)) return input_error();
+      TRY(builder.add(field, value));
+    }
+    return builder.finish();
+  }
+
+  Result<Value> plain_zset() {
+    uint64_t count = 0;
+    if (!input_.count(&count)) return input_error();
+    RdbZsetBuilder builder(context_, limits_, count);
+    for (; count > 0; --count) {
+      Element member;
+      double score = 0;
+      if (!input_.element(&member, scratch_)) return input_error();
+      if (!(type_ == RdbType::kZset2 ? input_.binary_score(&score) : input_.text_score(&score)))
+        return input_error();
+      TRY(builder.add(member, score));
+    }
+    return builder.finish();
+  }
+
+  Result<Value> ziplist_list() {
+    uint64_t nodes = 1;
+    if (type_ == RdbType::kListQuicklist && !input_.count(&nodes)) return input_error();
+    RdbListBuilder builder(context_, limits_);
+    TRY(builder.begin());
+    for (; nodes > 0; --nodes) {
+      Bytes ziplist;
+      if (!input_.string(&ziplist, scratch_)) return input_error();
+      auto add = [&](const Element& element) { return builder.add(element); };
+      TRY(inside(visit_ziplist(ziplist, add)));
+    }
+    return builder.finish();
+  }
+
+  Result<Value> quicklist2() {
+    uint64_t nodes = 0;
+    if (!input_.count(&nodes)) return input_error();
+    RdbListBuilder builder(context_, limits_);
+    TRY(builder.begin());
+    for (; nodes > 0; --nodes) {
+      uint64_t container = 0;
+      if (!input_.length(&container)) return input_error();
+      if (container == static_cast<uint64_t>(RdbContainer::kPlain)) {
+        TRY(plain_node(builder));
+      } else if (container == static_cast<uint64_t>(RdbContainer::kPacked)) {
+        TRY(packed_node(builder));
+      } else {
+        return rdb_corrupt("unknown kind of list node");
+      }
+    }
+    return builder.finish();
+  }
+
+  Status plain_node(RdbListBuilder& builder) {
+    Element element;
+    if (!input_.element(&element, scratch_)) return input_error();
+    return builder.add_plain(element);
+  }
+
+  Status packed_node(RdbListBuilder& builder) {
+    Blob* blob = input_.blob(context_.heap);
+    if (blob == nullptr) return input_error();
+    const bool valid = packed::validate(blob->view());
+    if (valid && !packed::empty(blob->view())) return builder.add_node(blob);
+    Blob::destroy(context_.heap, blob);
+    if (!valid) return rdb_corrupt("malformed listpack");
+    return {};  // an empty node; Redis passes over it too
+  }
+
+  Result<Value> legacy_hash() {
+    Bytes bytes;
+    if (!input_.string(&bytes, scratch_)) return input_error();
+    RdbHashBuilder builder(context_, limits_);
+    TRY(builder.begin(0));
+    RdbPairing pairing([&](const Element& field, const Element& value) { return builder.add(field, value); });
+    TRY(inside(type_ == RdbType::kHashZipmap ? visit_zipmap(bytes, pairing) : visit_ziplist(bytes, pairing)));
+    if (!pairing.complete()) return rdb_corrupt("a field without a value");
+    return builder.finish();
+  }
+
+  Result<Value> ziplist_zset() {
+    Bytes bytes;
+    if (!input_.string(&bytes, scratch_)) return input_error();
+    RdbZsetBuilder builder(context_, limits_, 0);
+    RdbPairing pairing([&](const Element& member, const Element& score) -> Status {
+      if (score.is_integer) return builder.add(member, static_cast<double>(score.integer));
+      const auto number = parse_double(score.bytes);
+      if (!number) return rdb_corrupt("a score that is not a number");
+      return builder.add(member, *number);
+    });
+    TRY(inside(visit_ziplist(bytes, pairing)));
+    if (!pairing.complete()) return rdb_corrupt("a member without a score");
+    return builder.finish();
+  }
+
+  Result<Value> adopted() {
+    Blob* blob = input_.blob(context_.heap);
+    if (blob == nullptr) return input_error();
+    Result<Value> value = adopt(blob);
+    if (!value) Blob::destroy(context_.heap, blob);
+    return value;
+  }
+  Result<Value> adopt(Blob* blob) {
+    switch (type_) {
+      case RdbType::kSetIntset:
+        return set_adopt_intset(context_, limits_.set, blob);
+      case RdbType::kSetListpack:
+        return set_adopt_packed(context_, limits_.set, blob);
+      case RdbType::kHashListpack:
+        return hash_adopt(context_, limits_.hash, blob);
+      default:
+        return zset_adopt(context_, limits_.zset, blob);
+    }
+  }
+
+  // An offset inside packed bytes means nothing in the file, where they may be compressed.
+  static Status inside(Status status) {
+    if (!status) return fail(status.error().code, status.error().what);
+    return status;
+  }
+
+  const DataContext& context_;
+  const RdbLimits& limits_;
+  const RdbType type_;
+  RdbInput input_;
+  std::string scratch_;
+};
+
+Result<RdbLoaded> load_value(const RdbRecord& record, const Key& key, Shard& shard, const RdbLimits& limits) {
+  const DataContext context = shard.data();
+  TRY_ASSIGN(const Value value, rdb_decode(record, context, limits));
+  Database& database = shard.database(record.db);
+  if (rdb_value_size(value) == 0) {
+    database.discard(value);
+    return RdbLoaded::kEmpty;
+  }
+  const auto placed = database.put(key, value, record.deadline_ms);
+  if (placed) return RdbLoaded::kLoaded;
+  database.discard(value);
+  return std::unexpected(placed.error());
+}
+
+Status load_string(const RdbRecord& record, const Key& key, Database& database, std::string& scratch) {
+  RdbInput input(record.payload, record.offset);
+  Element element;
+  if (!input.element(&element, scratch)) return std::unexpected(input.error());
+  if (!element.is_integer && element.bytes.size() > Blob::kMaxBytes)
+    return fail(Errc::kTooLarge, "string", record.offset);
+  const auto placed = element.is_integer ? database.set_integer(key, element.integer, record.deadline_ms)
+                                         : database.set_string(key, element.bytes, record.deadline_ms);
+  if (!placed) return std::unexpected(placed.error());
+  return {};
+}
+
+}  // namespace
+
+Result<Value> rdb_decode(const RdbRecord& record, const DataContext& context, const RdbLimits& limits) {
+  return Decoder(record, context, limits).run();
+}
+
+Result<Bytes> rdb_decode_string(const RdbRecord& record, std::string& scratch) {
+  RdbInput input(record.payload, record.offset);
+  Bytes text;
+  if (!input.string(&text, scratch)) return std::unexpected(input.error());
+  return text;
+}
+
+uint64_t rdb_value_size(const Value& value) {
+  switch (value.type) {
+    case Type::kList:
+      return list::length(value);
+    case Type::kSet:
+      return set_size(value);
+    case Type::kZset:
+      return zset_size(value);
+    default:
+      return hash_size(value);
+  }
+}
+
+Result<RdbLoaded> rdb_load_record(const RdbRecord& record, const Key& key, Shard& shard,
+                                  const RdbLimits& limits, int64_t now_ms, std::string& scratch) {
+  Database& database = shard.database(record.db);
+  // A key that is new makes one more. This saves looking for it beforehand.
+  const size_t count_before = database.count();
+  if (record.type == RdbType::kString) {
+    TRY(load_string(record, key, database, scratch));
+  } else {
+    TRY_ASSIGN(const RdbLoaded loaded, load_value(record, key, shard, limits));
+    if (loaded == RdbLoaded::kEmpty) return loaded;
+  }
+  if (database.count() == count_before) return fail(Errc::kExists, "RDB has duplicated key", record.offset);
+  if (record.idle_seconds > 0) {
+    database.find(key)->access_clock = access_clock(now_ms - int64_t{record.idle_seconds} * 1000);
+  }
+  return RdbLoaded::kLoaded;
+}
+
+}  // namespace strata

@@ -1,0 +1,142 @@
+#include "persistence/rdb_output.h"
+
+#include <liblzf/lzf.h>
+
+#include <bit>
+#include <cstring>
+#include <limits>
+#include <new>
+
+#include "base/crc.h"
+#include "base/endian.h"
+#include "platform/file_system.h"
+#include "text/numbers.h"
+
+namespace strata {
+namespace {
+
+constexpr size_t kIntegerTextMax = 11;  // "-2147483648"
+constexpr size_t kCompressSaves = 4;    // bytes at least, as in Redis
+constexpr uint8_t kEncoded = 0xC0;
+
+}  // namespace
+
+RdbOutput::RdbOutput(File& file, RdbWriterOptions options)
+    : file_(file), options_(options), buffer_(new(std::nothrow) char[kRdbBufferBytes]) {
+  if (!buffer_) fail_with({Errc::kOutOfMemory, 0, "RDB buffer", 0});
+}
+
+void RdbOutput::fail_with(const Error& error) {
+  if (status_) status_ = std::unexpected(error);
+}
+
+Status RdbOutput::flush() {
+  if (!status_ || used_ == 0) return status_;
+  const Bytes pending(buffer_.get(), used_);
+  if (options_.checksum) crc_ = crc64(crc_, pending);
+  used_ = 0;
+  const Status written = file_.append(pending);
+  if (!written) fail_with(written.error());
+  return status_;
+}
+
+uint64_t RdbOutput::checksum() const {
+  return options_.checksum ? crc64(crc_, Bytes(buffer_.get(), used_)) : 0;
+}
+
+void RdbOutput::raw(Bytes bytes) {
+  if (!status_) return;
+  bytes_ += bytes.size();
+  if (bytes.size() > kRdbBufferBytes - used_) {
+    if (!flush()) return;
+    if (bytes.size() >= kRdbBufferBytes) {
+      if (options_.checksum) crc_ = crc64(crc_, bytes);
+      const Status written = file_.append(bytes);
+      if (!written) fail_with(written.error());
+      return;
+    }
+  }
+  std::memcpy(buffer_.get() + used_, bytes.data(), bytes.size());
+  used_ += bytes.size();
+}
+
+void RdbOutput::length(uint64_t value) {
+  char out[9];
+  size_t size = 1;
+  if (value < 1 << 6) {
+    out[0] = static_cast<char>(value);
+  } else if (value < 1 << 14) {
+    store_be16(out, static_cast<uint16_t>(value | 0x4000));
+    size = 2;
+  } else if (value <= UINT32_MAX) {
+    out[0] = static_cast<char>(0x80);
+    store_be32(out + 1, static_cast<uint32_t>(value));
+    size = 5;
+  } else {
+    out[0] = static_cast<char>(0x81);
+    store_be64(out + 1, value);
+    size = 9;
+  }
+  raw(Bytes(out, size));
+}
+
+void RdbOutput::integer(int64_t value) {
+  char out[kIntegerTextBytes];
+  const auto encode = [&](RdbStringEncoding encoding, size_t width) {
+    out[0] = static_cast<char>(kEncoded | static_cast<uint8_t>(encoding));
+    for (size_t i = 0; i < width; ++i) out[1 + i] = static_cast<char>(value >> (8 * i));
+    raw(Bytes(out, 1 + width));
+  };
+  if (value == static_cast<int8_t>(value)) return encode(RdbStringEncoding::kInt8, 1);
+  if (value == static_cast<int16_t>(value)) return encode(RdbStringEncoding::kInt16, 2);
+  if (value == static_cast<int32_t>(value)) return encode(RdbStringEncoding::kInt32, 4);
+  const size_t size = print_i64(value, out);
+  length(size);
+  raw(Bytes(out, size));
+}
+
+void RdbOutput::element(const Element& element) {
+  if (element.is_integer) return integer(element.integer);
+  string(element.bytes);
+}
+
+void RdbOutput::string(Bytes bytes) {
+  if (bytes.size() <= kIntegerTextMax) {
+    const auto number = parse_i64(bytes);
+    if (number && *number == static_cast<int32_t>(*number)) return integer(*number);
+  }
+  if (options_.compression && bytes.size() > kRdbCompressMin && compressed(bytes)) return;
+  length(bytes.size());
+  raw(bytes);
+}
+
+// Writes the string through LZF; false when that does not pay, or there is no memory for trying.
+bool RdbOutput::compressed(Bytes bytes) {
+  if (!status_ || bytes.size() > std::numeric_limits<unsigned>::max()) return false;
+  const size_t limit = bytes.size() - kCompressSaves;
+  if (packed_capacity_ < limit) {
+    packed_capacity_ = 0;
+    packed_.reset();  // before taking more
+    packed_.reset(new (std::nothrow) char[std::bit_ceil(limit)]);
+    if (!packed_) return false;
+    packed_capacity_ = std::bit_ceil(limit);
+  }
+  const unsigned size = lzf_compress(bytes.data(), static_cast<unsigned>(bytes.size()), packed_.get(),
+                                     static_cast<unsigned>(limit));
+  if (size == 0) return false;
+  byte(kEncoded | static_cast<uint8_t>(RdbStringEncoding::kLzf));
+  length(size);
+  length(bytes.size());
+  raw(Bytes(packed_.get(), size));
+  return true;
+}
+
+void RdbOutput::binary_double(double value) { le64(std::bit_cast<uint64_t>(value)); }
+
+void RdbOutput::le64(uint64_t value) {
+  char out[8];
+  store_le64(out, value);
+  raw(Bytes(out, sizeof out));
+}
+
+}  // namespace strata

@@ -1,0 +1,67 @@
+#include "persistence/rdb_save.h"
+
+#include "keyspace/keyspace.h"
+#include "platform/file_system.h"
+#include "platform/process.h"
+
+namespace strata {
+namespace {
+
+Status write_database(RdbWriter& writer, Keyspace& keyspace, uint16_t db, const RdbSaveOptions& options) {
+  const uint64_t key_count = keyspace.key_count(db);
+  if (key_count == 0) return {};
+  TRY(writer.select(db, key_count, keyspace.deadline_count(db)));
+  for (uint32_t i = 0; i < keyspace.shard_count(); ++i) {
+    const Database* database = keyspace.shard(i).peek(db);
+    if (database == nullptr) continue;
+    Status added;
+    uint64_t cursor = 0;
+    do {
+      cursor = database->table().scan(cursor, [&](Entry* entry) {
+        added = writer.add(*entry);
+        if (options.progress && writer.key_count() % kRdbSaveSliceKeys == 0)
+          options.progress(writer.key_count());
+      });
+      TRY(added);
+    } while (cursor != 0);
+  }
+  return {};
+}
+
+Status write_file(File& file, Keyspace& keyspace, const RdbSaveOptions& options, RdbSaveReport* report) {
+  RdbWriter writer(file, options.writer);
+  RdbAux aux = options.aux;
+  if (aux.used_memory_bytes == 0) aux.used_memory_bytes = keyspace.used_bytes();
+  TRY(writer.begin(aux));
+  for (uint16_t db = 0; db < keyspace.database_count(); ++db)
+    TRY(write_database(writer, keyspace, db, options));
+  TRY(writer.finish());
+  *report = {writer.key_count(), writer.bytes()};
+  return {};
+}
+
+Status save_to(FileSystem& fs, const std::string& temporary, std::string_view path, Keyspace& keyspace,
+               const RdbSaveOptions& options, RdbSaveReport* report) {
+  TRY_ASSIGN(File file, fs.open(temporary, OpenMode::kTruncate));
+  TRY(write_file(file, keyspace, options, report));
+  file.close();
+  return fs.rename(temporary, path);
+}
+
+}  // namespace
+
+Result<RdbSaveReport> rdb_save(FileSystem& fs, std::string_view path, Keyspace& keyspace,
+                               const RdbSaveOptions& options) {
+  const std::string directory = parent_directory(path);
+  const std::string temporary = directory + "/temp-" + std::to_string(process_id()) + ".rdb";
+  RdbSaveReport report;
+  const Status saved = save_to(fs, temporary, path, keyspace, options, &report);
+  if (!saved) {
+    static_cast<void>(fs.remove(temporary));  // it may not be there; the first error is the one that matters
+    return std::unexpected(saved.error());
+  }
+  TRY(fs.sync_directory(directory));
+  return report;
+}
+
+}  // namespace strata
