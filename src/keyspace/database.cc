@@ -86,7 +86,7 @@ Result<Entry*> Database::set_string(const Key& key, Bytes value, int64_t deadlin
     size_t bytes = Entry::bytes_needed(old->key_size, with_deadline, true, value.size());
     size_t usable = Heap::usable_size(old);
     if (bytes <= usable && (value.size() == old->value_size || Heap::good_size(bytes) == usable)) {
-      std::memcpy(old->inline_bytes(), value.data(), value.size());
+      value.copy(old->inline_bytes(), value.size());
       old->value_size = static_cast<uint32_t>(value.size());
       old->flags &= static_cast<uint8_t>(~Entry::kReportsRaw);
       old->access_clock = access_clock(clock_->now_ms);
@@ -100,7 +100,7 @@ Result<Entry*> Database::set_string(const Key& key, Bytes value, int64_t deadlin
   Entry* fresh = allocate(key, value.size(), is_inline, with_deadline);
   if (!fresh) return fail(Errc::kOutOfMemory, "entry");
   if (is_inline) {
-    std::memcpy(fresh->inline_bytes(), value.data(), value.size());
+    value.copy(fresh->inline_bytes(), value.size());
   } else {
     Blob* blob = blob_of(*heap_, value);
     if (!blob) {

@@ -26,7 +26,9 @@ Keyspace::Keyspace(const Options& options)
   }
 }
 
-Keyspace::~Keyspace() = default;
+Keyspace::~Keyspace() {
+  for (auto& shard : shards_) shard->release_all();
+}
 
 uint32_t Keyspace::shard_of(Bytes name, uint64_t hash) const {
   Bytes tag = hash_tag(name);

@@ -18,8 +18,12 @@ Shard::Shard(Keyspace& keyspace, uint32_t index, bool shared, uint16_t database_
   for (uint16_t db = 0; db < database_count; ++db) databases_[db].store(nullptr, std::memory_order_relaxed);
 }
 
-Shard::~Shard() {
-  for (uint16_t db = 0; db < database_count_; ++db) delete databases_[db].load(std::memory_order_relaxed);
+Shard::~Shard() { release_all(); }
+
+void Shard::release_all() {
+  for (uint16_t db = 0; db < database_count_; ++db) delete databases_[db].exchange(nullptr, std::memory_order_relaxed);
+  while (!lazy_free_.step(SIZE_MAX)) {
+  }
 }
 
 DataContext Shard::data() { return {heap_, keyspace_.seed()}; }

@@ -50,6 +50,8 @@ class alignas(64) Shard {
   // Whoever enters tells the time.
   void set_now(int64_t now_ms) { clock_.now_ms = now_ms; }
 
+  // Frees everything. Before any shard's heap goes, all shards must have done so: values may have been born in others.
+  void release_all();
   // Frees lazily deleted values and takes in remote frees; true when there is nothing left to do.
   bool clean(size_t budget);
   bool needs_cleaning() const { return needs_cleaning_.load(std::memory_order_relaxed); }
