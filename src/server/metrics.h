@@ -61,6 +61,7 @@ struct WorkerMetrics {
   Counter unexpected_errors;
   Counter error_replies;
   Counter dump_payload_sanitizations;
+  Counter authentication_failures;
 
   // errorstats, by the error's first word. Errors are rare enough for a lock.
   std::mutex errors_mutex;

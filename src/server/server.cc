@@ -274,6 +274,7 @@ void Server::introduce(Session& session, SocketHandle handle, bool is_unix, int6
   session.id = next_client_id();
   session.connected_at_ms = now_ms;
   session.active_at_ms = now_ms;
+  session.descriptor = handle.fd;
   if (alerts() & kAlertPassword) session.set(Session::kNeedsAuth);
   if (is_unix) {
     session.set(Session::kUnixSocket);

@@ -86,6 +86,7 @@ struct Session {
   std::string library_name;    // guarded
   std::string library_version; // guarded
   int64_t connected_at_ms = 0;
+  int64_t descriptor = -1;     // the socket's number, for CLIENT LIST
   std::atomic<int64_t> active_at_ms{0};
   std::atomic<uint32_t> last_command{UINT32_MAX};
   std::atomic<uint32_t> queued_commands{0};
