@@ -1,0 +1,335 @@
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "commands/collections.h"
+#include "text/numbers.h"
+
+namespace strata {
+namespace {
+
+const HashLimits& limits(const Context& context) { return context.options().hash; }
+
+// The hash at args[1] to be changed, and a new one if there is none. False: the error was replied.
+bool open_or_create(Context& context, const Key& key, Entry*& entry, Value& hash) {
+  if (!context.find_for_write(key, Type::kHash, entry)) return false;
+  if (entry) {
+    hash = entry->value();
+    return true;
+  }
+  Result<Value> created = hash_create(context.data(key));
+  if (!context.check(created)) return false;
+  hash = *created;
+  return true;
+}
+
+// A field or value that is too long for the packed form ends it before the command begins, as in Redis.
+Status prepare(Context& context, const Key& key, Value& hash) {
+  size_t longest = 0;
+  for (Bytes arg : context.args().subspan(2)) longest = std::max(longest, arg.size());
+  if (longest <= limits(context).packed_value_bytes) return {};
+  return hash_prepare(context.data(key), limits(context), hash, longest);
+}
+
+// Sets all pairs and replies with `reply(number of new fields)`.
+template <typename ReplyWith>
+void set_pairs(Context& context, ReplyWith&& reply) {
+  if (context.argc() % 2 != 0) return reply_wrong_arity(context);
+  Key key = context.key(1);
+  Entry* entry;
+  Value hash;
+  if (!open_or_create(context, key, entry, hash)) return;
+  if (Status prepared = prepare(context, key, hash); !prepared) {
+    return store_part(context, key, entry, hash, prepared.error(), 0, 0);
+  }
+  int64_t added = 0;
+  for (size_t i = 2; i < context.argc(); i += 2) {
+    Result<bool> is_new =
+        hash_set(context.data(key), limits(context), hash, context.arg(i), context.arg(i + 1));
+    if (!is_new) return store_part(context, key, entry, hash, is_new.error(), i, i / 2 - 1);
+    added += *is_new;
+  }
+  if (!store(context, key, entry, hash)) return;
+  context.changed(key, context.argc() / 2 - 1);
+  reply(added);
+}
+
+void hset(Context& context) {
+  set_pairs(context, [&](int64_t added) { context.reply().integer(added); });
+}
+
+void hmset(Context& context) {
+  set_pairs(context, [&](int64_t) { context.reply().ok(); });
+}
+
+void hsetnx(Context& context) {
+  Key key = context.key(1);
+  Entry* entry;
+  if (!context.find_for_write(key, Type::kHash, entry)) return;
+  if (entry && hash_contains(entry->value(), context.arg(2))) return context.reply().integer(0);
+  set_pairs(context, [&](int64_t) { context.reply().integer(1); });
+}
+
+void hincrby(Context& context) {
+  int64_t by;
+  if (!context.parse_integer(3, by)) return;
+  Key key = context.key(1);
+  Entry* entry;
+  Value hash;
+  if (!open_or_create(context, key, entry, hash)) return;
+  Result<int64_t> sum = hash_increment(context.data(key), limits(context), hash, context.arg(2), by);
+  if (!sum) return store_part(context, key, entry, hash, sum.error(), 0, 0);
+  if (!store(context, key, entry, hash)) return;
+  context.changed(key);
+  context.reply().integer(*sum);
+}
+
+// The number in the field, 0 without one. False: it is none.
+bool field_number(const Value& hash, Bytes field, long double& number) {
+  number = 0;
+  std::optional<Element> old = hash_get(hash, field);
+  if (!old) return true;
+  char scratch[kIntegerTextBytes];
+  std::optional<long double> parsed = parse_long_double(element_text(*old, scratch));
+  if (parsed) number = *parsed;
+  return parsed.has_value();
+}
+
+void hincrbyfloat(Context& context) {
+  std::optional<long double> by = parse_long_double(context.arg(3));
+  if (!by) return context.reply().error("ERR value is not a valid float");
+  if (!std::isfinite(*by)) return context.reply().error("ERR value is NaN or Infinity");
+  Key key = context.key(1);
+  Entry* entry;
+  if (!context.find_for_write(key, Type::kHash, entry)) return;
+  long double number = 0;
+  if (entry && !field_number(entry->value(), context.arg(2), number)) {
+    return context.reply().error("ERR hash value is not a float");
+  }
+  number += *by;
+  if (!std::isfinite(number)) return context.reply().error("ERR increment would produce NaN or Infinity");
+  Value hash;
+  if (!open_or_create(context, key, entry, hash)) return;
+  char digits[kLongDoubleTextBytes];
+  Bytes text(digits, print_long_double_human(number, digits));
+  Result<bool> is_new = hash_set(context.data(key), limits(context), hash, context.arg(2), text);
+  if (!is_new) return store_part(context, key, entry, hash, is_new.error(), 0, 0);
+  if (!store(context, key, entry, hash)) return;
+  // Another machine's long double may be another number.
+  context.effect({"HSET", key.name, context.arg(2), text});
+  context.changed(key);
+  context.reply().bulk(text);
+}
+
+void hdel(Context& context) {
+  Key key = context.key(1);
+  Entry* entry;
+  if (!context.find_for_write(key, Type::kHash, entry)) return;
+  if (!entry) return context.reply().integer(0);
+  Value hash = entry->value();
+  uint64_t removed = 0;
+  for (size_t i = 2; i < context.argc() && hash_size(hash) > 0; ++i) {
+    Result<bool> was_there = hash_remove(context.data(key), hash, context.arg(i));
+    if (!was_there) return store_part(context, key, entry, hash, was_there.error(), i, removed);
+    removed += *was_there;
+  }
+  store_rest(context, key, entry, hash, hash_size(hash) == 0, removed);
+  context.reply().integer(static_cast<int64_t>(removed));
+}
+
+void hget(Context& context) {
+  Entry* entry;
+  if (!context.find(context.key(1), Type::kHash, entry)) return;
+  std::optional<Element> value;
+  if (entry) value = hash_get(entry->value(), context.arg(2));
+  value ? context.reply_element(*value) : context.reply().null();
+}
+
+void hmget(Context& context) {
+  Entry* entry;
+  if (!context.find(context.key(1), Type::kHash, entry)) return;
+  context.reply().array(context.argc() - 2);
+  for (Bytes field : context.args().subspan(2)) {
+    std::optional<Element> value;
+    if (entry) value = hash_get(entry->value(), field);
+    value ? context.reply_element(*value) : context.reply().null();
+  }
+}
+
+void hlen(Context& context) {
+  Entry* entry;
+  if (!context.find(context.key(1), Type::kHash, entry)) return;
+  context.reply().integer(entry ? static_cast<int64_t>(hash_size(entry->value())) : 0);
+}
+
+void hstrlen(Context& context) {
+  Entry* entry;
+  if (!context.find(context.key(1), Type::kHash, entry)) return;
+  std::optional<Element> value;
+  if (entry) value = hash_get(entry->value(), context.arg(2));
+  char scratch[kIntegerTextBytes];
+  context.reply().integer(value ? static_cast<int64_t>(element_text(*value, scratch).size()) : 0);
+}
+
+void hexists(Context& context) {
+  Entry* entry;
+  if (!context.find(context.key(1), Type::kHash, entry)) return;
+  context.reply().integer(entry && hash_contains(entry->value(), context.arg(2)));
+}
+
+void hgetall(Context& context) {
+  Entry* entry;
+  if (!context.find(context.key(1), Type::kHash, entry)) return;
+  Reply& reply = context.reply();
+  if (!entry) return reply.map(0);
+  reply.map(hash_size(entry->value()));
+  hash_visit(entry->value(), [&](const Element& field, const Element& value) {
+    reply_many(context, reply, field);
+    reply_many(context, reply, value);
+  });
+}
+
+void hkeys(Context& context) {
+  Entry* entry;
+  if (!context.find(context.key(1), Type::kHash, entry)) return;
+  Reply& reply = context.reply();
+  if (!entry) return reply.empty_array();
+  reply.array(hash_size(entry->value()));
+  hash_visit(entry->value(),
+             [&](const Element& field, const Element&) { reply_many(context, reply, field); });
+}
+
+void hvals(Context& context) {
+  Entry* entry;
+  if (!context.find(context.key(1), Type::kHash, entry)) return;
+  Reply& reply = context.reply();
+  if (!entry) return reply.empty_array();
+  reply.array(hash_size(entry->value()));
+  hash_visit(entry->value(),
+             [&](const Element&, const Element& value) { reply_many(context, reply, value); });
+}
+
+void hscan(Context& context) {
+  ScanArguments arguments;
+  Entry* entry;
+  if (!begin_scan(context, Type::kHash, arguments, entry)) return;
+  std::vector<Element> found;
+  uint64_t next = hash_scan(entry->value(), arguments.cursor, arguments.count,
+                            [&](const Element& field, const Element& value) {
+                              if (!arguments.matches(field)) return;
+                              found.push_back(field);
+                              found.push_back(value);
+                            });
+  reply_scan_cursor(context, next);
+  context.reply().array(found.size());
+  for (const Element& element : found) context.reply_element(element);
+}
+
+// `count` fields, with their values or without. Together they are a flat array in RESP2, pairs in RESP3.
+void reply_random(Context& context, const Key& key, const Value& hash, RandomCount wanted, bool with_values) {
+  Reply& reply = context.reply();
+  uint64_t count = wanted.is_repeated ? wanted.count : std::min(wanted.count, hash_size(hash));
+  bool is_nested = with_values && reply.resp3();
+  bool is_first = true;
+  auto show = [&](const Element& field, const Element& value) {
+    // Choosing different fields takes memory, which may end before the first.
+    if (is_first) reply.array(with_values && !is_nested ? 2 * count : count);
+    is_first = false;
+    if (is_nested) reply.array(2);
+    reply_many(context, reply, field);
+    if (with_values) reply_many(context, reply, value);
+  };
+  if (wanted.is_repeated) {
+    hash_random_repeated(hash, context.random(key), count, show);
+  } else {
+    context.check(hash_random_distinct(context.data(key), hash, context.random(key), count, show));
+  }
+}
+
+void hrandfield(Context& context) {
+  RandomCount wanted{};
+  bool has_count = context.argc() > 2;
+  bool with_values = context.argc() == 4 && context.is_word(3, "WITHVALUES");
+  if (has_count) {
+    if (!parse_random_count(context, 2, wanted)) return;
+    if (context.argc() > 3 && !with_values) return context.syntax_error();
+    if (with_values && !check_random_pairs(context, wanted)) return;
+  }
+  Key key = context.key(1);
+  Entry* entry;
+  if (!context.find(key, Type::kHash, entry)) return;
+  Reply& reply = context.reply();
+  if (!entry) return has_count ? reply.empty_array() : reply.null();
+  if (!has_count) {
+    return hash_random(entry->value(), context.random(key),
+                       [&](const Element& field, const Element&) { context.reply_element(field); });
+  }
+  if (wanted.count == 0) return reply.empty_array();
+  if (check_repetitions(context, wanted)) reply_random(context, key, entry->value(), wanted, with_values);
+}
+
+// clang-format off
+constexpr Command kHashCommands[] = {
+    {.name = "hset", .syntax = "key field value [field value ...]", .flags = kWrite | kDenyOom | kFast,
+     .keys = kFirstKeyUpdate, .acl = kAclHash, .since = "2.0.0",
+     .complexity = "O(1) for each field/value pair added, so O(N) to add N field/value pairs when the command is called "
+                   "with multiple field/value pairs.",
+     .summary = "Set the string value of a hash field", .run = hset,
+     .history = "4.0.0=Accepts multiple `field` and `value` arguments."},
+    {.name = "hmset", .syntax = "key field value [field value ...]", .flags = kWrite | kDenyOom | kFast,
+     .keys = kFirstKeyUpdate, .acl = kAclHash, .since = "2.0.0",
+     .complexity = "O(N) where N is the number of fields being set.",
+     .summary = "Set multiple hash fields to multiple values", .run = hmset,
+     .deprecated_since = "4.0.0", .replaced_by = "`HSET` with multiple field-value pairs"},
+    {.name = "hsetnx", .syntax = "key field value", .flags = kWrite | kDenyOom | kFast, .keys = kFirstKeyInsert,
+     .acl = kAclHash, .since = "2.0.0",
+     .summary = "Set the value of a hash field, only if the field does not exist", .run = hsetnx},
+    {.name = "hget", .syntax = "key field", .flags = kReadOnly | kFast, .keys = kFirstKeyRead, .acl = kAclHash,
+     .since = "2.0.0", .summary = "Get the value of a hash field", .run = hget},
+    {.name = "hmget", .syntax = "key field [field ...]", .flags = kReadOnly | kFast, .keys = kFirstKeyRead,
+     .acl = kAclHash, .since = "2.0.0", .complexity = "O(N) where N is the number of fields being requested.",
+     .summary = "Get the values of all the given hash fields", .run = hmget},
+    {.name = "hgetall", .syntax = "key", .flags = kReadOnly, .keys = kFirstKeyRead, .acl = kAclHash,
+     .since = "2.0.0", .complexity = "O(N) where N is the size of the hash.",
+     .summary = "Get all the fields and values in a hash", .run = hgetall, .tips = "nondeterministic_output_order"},
+    {.name = "hdel", .syntax = "key field [field ...]", .flags = kWrite | kFast, .keys = kFirstKeyDelete,
+     .acl = kAclHash, .since = "2.0.0", .complexity = "O(N) where N is the number of fields to be removed.",
+     .summary = "Delete one or more hash fields", .run = hdel,
+     .history = "2.4.0=Accepts multiple `field` arguments."},
+    {.name = "hlen", .syntax = "key", .flags = kReadOnly | kFast, .keys = kFirstKeyMeta, .acl = kAclHash,
+     .since = "2.0.0", .summary = "Get the number of fields in a hash", .run = hlen},
+    {.name = "hstrlen", .syntax = "key field", .flags = kReadOnly | kFast, .keys = kFirstKeyRead, .acl = kAclHash,
+     .since = "3.2.0", .summary = "Get the length of the value of a hash field", .run = hstrlen},
+    {.name = "hexists", .syntax = "key field", .flags = kReadOnly | kFast, .keys = kFirstKeyRead, .acl = kAclHash,
+     .since = "2.0.0", .summary = "Determine if a hash field exists", .run = hexists},
+    {.name = "hkeys", .syntax = "key", .flags = kReadOnly, .keys = kFirstKeyRead, .acl = kAclHash, .since = "2.0.0",
+     .complexity = "O(N) where N is the size of the hash.", .summary = "Get all the fields in a hash", .run = hkeys,
+     .tips = "nondeterministic_output_order"},
+    {.name = "hvals", .syntax = "key", .flags = kReadOnly, .keys = kFirstKeyRead, .acl = kAclHash, .since = "2.0.0",
+     .complexity = "O(N) where N is the size of the hash.", .summary = "Get all the values in a hash", .run = hvals,
+     .tips = "nondeterministic_output_order"},
+    {.name = "hincrby", .syntax = "key field increment", .flags = kWrite | kDenyOom | kFast,
+     .keys = kFirstKeyAccessUpdate, .acl = kAclHash, .since = "2.0.0",
+     .summary = "Increment the integer value of a hash field by the given number", .run = hincrby},
+    {.name = "hincrbyfloat", .syntax = "key field increment", .flags = kWrite | kDenyOom | kFast,
+     .keys = kFirstKeyAccessUpdate, .acl = kAclHash, .since = "2.6.0",
+     .summary = "Increment the float value of a hash field by the given amount", .run = hincrbyfloat},
+    {.name = "hscan", .syntax = "key cursor [MATCH pattern] [COUNT count]", .flags = kReadOnly,
+     .keys = kFirstKeyRead, .acl = kAclHash, .since = "2.8.0",
+     .complexity = "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to "
+                   "return back to 0. N is the number of elements inside the collection..",
+     .summary = "Incrementally iterate hash fields and associated values", .run = hscan,
+     .tips = "nondeterministic_output"},
+    {.name = "hrandfield", .syntax = "key [count [WITHVALUES]]", .flags = kReadOnly, .keys = kFirstKeyRead,
+     .acl = kAclHash, .since = "6.2.0", .complexity = "O(N) where N is the number of fields returned",
+     .summary = "Get one or multiple random fields from a hash", .run = hrandfield,
+     .tips = "nondeterministic_output"},
+};
+// clang-format on
+static_assert(well_formed(kHashCommands));
+
+}  // namespace
+
+const CommandGroup kHashGroup = {"hash", kHashCommands};
+
+}  // namespace strata

@@ -1,0 +1,33 @@
+// Handlers of sorted set commands that do not stand beside their table (sorted_sets.cc).
+
+#pragma once
+
+#include "commands/context.h"
+
+namespace strata {
+
+// sorted_sets_range.cc: ranges by rank, score or member.
+void zrange(Context& context);
+void zrevrange(Context& context);
+void zrangebyscore(Context& context);
+void zrevrangebyscore(Context& context);
+void zrangebylex(Context& context);
+void zrevrangebylex(Context& context);
+void zcount(Context& context);
+void zlexcount(Context& context);
+void zremrangebyrank(Context& context);
+void zremrangebyscore(Context& context);
+void zremrangebylex(Context& context);
+
+// sorted_sets_read.cc: single members, popping, scanning, choosing at random.
+void zscore(Context& context);
+void zmscore(Context& context);
+void zcard(Context& context);
+void zrank(Context& context);
+void zrevrank(Context& context);
+void zpopmin(Context& context);
+void zpopmax(Context& context);
+void zscan(Context& context);
+void zrandmember(Context& context);
+
+}  // namespace strata

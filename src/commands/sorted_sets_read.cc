@@ -1,0 +1,149 @@
+// Single members and their scores; popping, scanning, choosing at random.
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "commands/collections.h"
+#include "commands/sorted_sets.h"
+
+namespace strata {
+namespace {
+
+void rank(Context& context, bool reverse) {
+  if (context.argc() > 4) return reply_wrong_arity(context);
+  bool with_score = context.argc() == 4;
+  if (with_score && !context.is_word(3, "WITHSCORE")) return context.syntax_error();
+  Entry* entry;
+  if (!context.find(context.key(1), Type::kZset, entry)) return;
+  Reply& reply = context.reply();
+  std::optional<uint64_t> found;
+  if (entry) found = zset_rank(entry->value(), context.arg(2));
+  if (!found) return with_score ? reply.null_array() : reply.null();
+  Value zset = entry->value();
+  uint64_t rank = reverse ? zset_size(zset) - 1 - *found : *found;
+  if (with_score) reply.array(2);
+  reply.integer(static_cast<int64_t>(rank));
+  if (with_score) reply.double_(*zset_score(zset, context.arg(2)));
+}
+
+// Without a count: member and score, or nothing. With one, RESP3 has pairs in an array.
+void pop(Context& context, bool from_high_end) {
+  if (context.argc() > 3) return context.syntax_error();
+  uint64_t count = 1;
+  bool has_count = context.argc() == 3;
+  if (has_count && !parse_count(context, 2, count)) return;
+  Key key = context.key(1);
+  Entry* entry;
+  if (!context.find_for_write(key, Type::kZset, entry)) return;
+  Reply& reply = context.reply();
+  if (!entry || count == 0) return reply.empty_array();
+  Value zset = entry->value();
+  uint64_t size = zset_size(zset);
+  count = std::min(count, size);
+  bool is_nested = has_count && reply.resp3();
+  bool is_first = true;
+  Status popped =
+      zset_pop(context.data(key), zset, from_high_end, count, [&](const Element& member, double score) {
+        if (is_first) reply.array(is_nested ? count : 2 * count);
+        is_first = false;
+        if (is_nested) reply.array(2);
+        // Copied: a member that is pinned could not leave its node without memory.
+        char scratch[kIntegerTextBytes];
+        reply.bulk(element_text(member, scratch));
+        reply.double_(score);
+      });
+  store_rest(context, key, entry, zset, popped && count == size, popped ? count : 0);
+  context.check(popped);
+}
+
+// `count` members, with their scores or without. Together they are a flat array in RESP2, pairs in RESP3.
+void reply_random(Context& context, const Key& key, const Value& zset, RandomCount wanted, bool with_scores) {
+  Reply& reply = context.reply();
+  uint64_t count = wanted.is_repeated ? wanted.count : std::min(wanted.count, zset_size(zset));
+  bool is_nested = with_scores && reply.resp3();
+  bool is_first = true;
+  auto show = [&](const Element& member, double score) {
+    // Choosing different members takes memory, which may end before the first.
+    if (is_first) reply.array(with_scores && !is_nested ? 2 * count : count);
+    is_first = false;
+    if (is_nested) reply.array(2);
+    reply_many(context, reply, member);
+    if (with_scores) reply.double_(score);
+  };
+  if (wanted.is_repeated) return zset_random_repeated(zset, context.random(key), count, show);
+  context.check(zset_random_distinct(context.data(key), zset, context.random(key), count, show));
+}
+
+}  // namespace
+
+void zscore(Context& context) {
+  Entry* entry;
+  if (!context.find(context.key(1), Type::kZset, entry)) return;
+  std::optional<double> score;
+  if (entry) score = zset_score(entry->value(), context.arg(2));
+  score ? context.reply().double_(*score) : context.reply().null();
+}
+
+void zmscore(Context& context) {
+  Entry* entry;
+  if (!context.find(context.key(1), Type::kZset, entry)) return;
+  context.reply().array(context.argc() - 2);
+  for (Bytes member : context.args().subspan(2)) {
+    std::optional<double> score;
+    if (entry) score = zset_score(entry->value(), member);
+    score ? context.reply().double_(*score) : context.reply().null();
+  }
+}
+
+void zcard(Context& context) {
+  Entry* entry;
+  if (!context.find(context.key(1), Type::kZset, entry)) return;
+  context.reply().integer(entry ? static_cast<int64_t>(zset_size(entry->value())) : 0);
+}
+
+void zrank(Context& context) { rank(context, false); }
+void zrevrank(Context& context) { rank(context, true); }
+void zpopmin(Context& context) { pop(context, false); }
+void zpopmax(Context& context) { pop(context, true); }
+
+void zscan(Context& context) {
+  ScanArguments arguments;
+  Entry* entry;
+  if (!begin_scan(context, Type::kZset, arguments, entry)) return;
+  std::vector<std::pair<Element, double>> found;
+  uint64_t next =
+      zset_scan(entry->value(), arguments.cursor, arguments.count, [&](const Element& member, double score) {
+        if (arguments.matches(member)) found.emplace_back(member, score);
+      });
+  reply_scan_cursor(context, next);
+  context.reply().array(2 * found.size());
+  for (const auto& [member, score] : found) {
+    context.reply_element(member);
+    context.reply().bulk_double(score);
+  }
+}
+
+void zrandmember(Context& context) {
+  RandomCount wanted{};
+  bool has_count = context.argc() > 2;
+  bool with_scores = context.argc() == 4 && context.is_word(3, "WITHSCORES");
+  if (has_count) {
+    if (!parse_random_count(context, 2, wanted)) return;
+    if (context.argc() > 3 && !with_scores) return context.syntax_error();
+    if (with_scores && !check_random_pairs(context, wanted)) return;
+  }
+  Key key = context.key(1);
+  Entry* entry;
+  if (!context.find(key, Type::kZset, entry)) return;
+  Reply& reply = context.reply();
+  if (!entry) return has_count ? reply.empty_array() : reply.null();
+  if (!has_count) {
+    return zset_random(entry->value(), context.random(key),
+                       [&](const Element& member, double) { context.reply_element(member); });
+  }
+  if (wanted.count == 0) return reply.empty_array();
+  if (check_repetitions(context, wanted)) reply_random(context, key, entry->value(), wanted, with_scores);
+}
+
+}  // namespace strata
