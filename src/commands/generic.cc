@@ -1,5 +1,7 @@
 #include "commands/generic.h"
 
+#include <iterator>
+
 #include "commands/groups.h"
 
 namespace strata {
@@ -50,8 +52,8 @@ void object_encoding(Context& context) {
 void object_freq(Context& context) {
   if (!find_object(context)) return;
   context.reply().error(
-      "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching "
-      "between policies at runtime LRU and LFU data will take some time to adjust.");
+      "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when "
+      "switching between policies at runtime LRU and LFU data will take some time to adjust.");
 }
 
 void object_idletime(Context& context) {
@@ -103,6 +105,7 @@ constexpr KeySpec kRenamenxKeys[] = {{.flags = kKeyRW | kKeyAccess | kKeyDelete}
 constexpr const char* kConditionsHistory = "7.0.0=Added options: `NX`, `XX`, `GT` and `LT`.";
 constexpr const char* kSumTips = "request_policy:multi_shard|response_policy:agg_sum";
 
+// clang-format off: a row is read as a whole
 constexpr Command kObjectCommands[] = {
     {.name = "encoding", .syntax = "key", .flags = kReadOnly, .keys = kObjectKey, .acl = kAclKeyspace,
      .since = "2.2.3", .summary = "Inspect the internal encoding of a Redis object", .run = object_encoding,
@@ -119,8 +122,10 @@ constexpr Command kObjectCommands[] = {
      .since = "2.2.3", .summary = "Get the number of references to the value of the key", .run = object_refcount,
      .tips = "nondeterministic_output"},
 };
+// clang-format on
 static_assert(well_formed(kObjectCommands));
 
+// clang-format off: a row is read as a whole
 constexpr Command kGenericCommands[] = {
     {.name = "copy", .syntax = "source destination [DB destination-db] [REPLACE]", .flags = kWrite | kDenyOom,
      .keys = kCopyKeys, .acl = kAclKeyspace, .since = "6.2.0",
@@ -197,20 +202,15 @@ constexpr Command kGenericCommands[] = {
      .summary = "Delete a key asynchronously in another thread. Otherwise it is just as DEL, but non blocking.",
      .run = del, .tips = kSumTips},
 };
+// clang-format on
 static_assert(well_formed(kGenericCommands));
 
 }  // namespace
 
 const char* type_name(Type type) {
-  switch (type) {
-    case Type::kString: return "string";
-    case Type::kList: return "list";
-    case Type::kSet: return "set";
-    case Type::kZset: return "zset";
-    case Type::kHash: return "hash";
-    case Type::kStream: return "stream";
-  }
-  return "none";
+  static constexpr const char* kNames[] = {"string", "list", "set", "zset", "hash", "stream"};
+  static_assert(std::size(kNames) == static_cast<size_t>(Type::kStream) + 1);
+  return kNames[static_cast<size_t>(type)];
 }
 
 const CommandGroup kGenericGroup = {"generic", kGenericCommands};

@@ -1,7 +1,8 @@
 // COPY, MOVE, RENAME and RENAMENX.
 //
-// A moved value is not copied, however large it is and whatever shard its new key belongs to: it stays in the heap it
-// was born in, and its blocks return there. Only what sits inside the entry moves: short strings and integers.
+// A moved value is not copied, however large it is and whatever shard its new key belongs to: it stays in the
+// heap it was born in, and its blocks return there. Only what sits inside the entry moves: short strings and
+// integers.
 
 #include "base/assert.h"
 #include "commands/generic.h"
@@ -28,8 +29,8 @@ Result<Entry*> move_entry(Context& context, Entry* entry, const Place& from, con
     if (placed) source.erase(from.key);
   } else {
     placed = target.put(to.key, entry->value(), deadline_ms);
-    // Both entries own the value now; taking it out of the old one ends that. It cannot fail: the value is no inline
-    // string.
+    // Both entries own the value now; taking it out of the old one ends that. It cannot fail: the value is no
+    // inline string.
     if (placed) STRATA_ASSERT(source.take(from.key).has_value());
   }
   if (!placed) return placed;
@@ -44,14 +45,18 @@ Result<Value> copy_collection(Context& context, const Value& value, const Key& t
   switch (value.type) {
     case Type::kList: {
       Value copy;
-      if (!list::copy(value, data.heap, context.options().list, &copy)) return fail(Errc::kOutOfMemory, "list");
-      return copy;
+      bool copied = list::copy(value, data.heap, context.options().list, &copy);
+      return copied ? Result<Value>(copy) : fail(Errc::kOutOfMemory, "list");
     }
-    case Type::kHash: return hash_copy(data, value);
-    case Type::kSet: return set_copy(data, value);
-    case Type::kZset: return zset_copy(data, value);
+    case Type::kHash:
+      return hash_copy(data, value);
+    case Type::kSet:
+      return set_copy(data, value);
+    case Type::kZset:
+      return zset_copy(data, value);
     case Type::kString:
-    case Type::kStream: break;
+    case Type::kStream:
+      break;
   }
   return fail(Errc::kUnsupported, "COPY of this type is not supported");
 }
@@ -63,7 +68,7 @@ Result<Entry*> copy_entry(Context& context, const Entry& entry, const Place& to)
     Element element = entry.string();
     if (element.is_integer) return target.set_integer(to.key, element.integer, deadline_ms);
     uint8_t reports_raw = entry.flags & Entry::kReportsRaw;
-    TRY_ASSIGN(Entry* placed, target.set_string(to.key, element.bytes, deadline_ms, false));
+    TRY_ASSIGN(Entry * placed, target.set_string(to.key, element.bytes, deadline_ms, false));
     placed->flags |= reports_raw;
     return placed;
   }

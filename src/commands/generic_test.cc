@@ -56,9 +56,10 @@ TEST_P(GenericTest, DeadlinesAreLoggedAsAbsoluteTimes) {
   db.run("EXPIRE b -1");
   db.run("PEXPIREAT c 1000000");
   db.run("EXPIRE none 10");
-  EXPECT_EQ(db.logged(),
-            "PEXPIREAT a 1010000\nPEXPIREAT a 1020000\nPEXPIREAT a 2000000\nPEXPIREAT a 1500000\nPERSIST a\nDEL b\n"
-            "DEL c\n");
+  EXPECT_EQ(
+      db.logged(),
+      "PEXPIREAT a 1010000\nPEXPIREAT a 1020000\nPEXPIREAT a 2000000\nPEXPIREAT a 1500000\nPERSIST a\nDEL b\n"
+      "DEL c\n");
   EXPECT_EQ(db.run("EXISTS a b c d"), ":2\r\n");
 }
 
@@ -107,7 +108,8 @@ TEST_P(GenericTest, RenameMovesAValueAcrossShardsWithoutCopyingIt) {
   EXPECT_LT(db.keyspace.used_bytes(), 20'000u);
 }
 
-// The keyspace ends while shards hold values that were born in others. This once freed blocks of heaps that were gone.
+// The keyspace ends while shards hold values that were born in others. This once freed blocks of heaps that
+// were gone.
 TEST_P(GenericTest, ValuesOutliveTheShardTheyWereBornIn) {
   for (int i = 0; i < 50; ++i) {
     std::string name = "list" + std::to_string(i);

@@ -1,7 +1,8 @@
 // KEYS, SCAN and RANDOMKEY, which concern the keys of every shard.
 //
 // SCAN's cursor is a shard and a position in its table: position × shard_count + shard. A call goes through
-// one shard after the other until it has seen COUNT keys. Any number is a valid cursor and shows some of the keys.
+// one shard after the other until it has seen COUNT keys. Any number is a valid cursor and shows some of the
+// keys.
 
 #include <charconv>
 #include <vector>
@@ -16,10 +17,12 @@ namespace {
 
 // Past its deadline, but not deleted yet.
 bool is_expired(Context& context, const Entry& entry) {
-  return entry.has_deadline() && entry.deadline_ms() <= context.now_ms() && context.keyspace().expiry_enabled();
+  return entry.has_deadline() && entry.deadline_ms() <= context.now_ms() &&
+         context.keyspace().expiry_enabled();
 }
 
-// A number as strtoul reads it, which is what Redis accepts: nothing is 0, and a sign may stand before the digits.
+// A number as strtoul reads it, which is what Redis accepts: nothing is 0, and a sign may stand before the
+// digits.
 bool parse_cursor(Bytes text, uint64_t& cursor) {
   cursor = 0;
   if (text.empty()) return true;
@@ -57,8 +60,8 @@ bool parse_scan_options(Context& context, ScanOptions& options) {
   return true;
 }
 
-// Walks on from the cursor until about `count` keys were seen, or as many buckets as may hold ten times that, and returns
-// the next cursor. visit(entry)
+// Walks on from the cursor until about `count` keys were seen, or as many buckets as may hold ten times that,
+// and returns the next cursor. visit(entry)
 template <typename Visit>
 uint64_t walk(Context& context, uint64_t cursor, uint64_t count, Visit&& visit) {
   constexpr uint64_t kBucketsPerKey = 10;

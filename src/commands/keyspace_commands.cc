@@ -38,11 +38,12 @@ uint64_t flush(Context& context, uint16_t db, bool synchronously) {
   return count;
 }
 
-// Only SYNC frees the memory before the reply. Redis does so by default, too, but there is nothing to be gained
-// by keeping every client waiting.
+// Only SYNC frees the memory before the reply. Redis does so by default, too, but there is nothing to be
+// gained by keeping every client waiting.
 bool parse_flush(Context& context, bool& synchronously) {
   synchronously = context.argc() == 2 && context.is_word(1, "SYNC");
-  if (context.argc() == 1 || synchronously || (context.argc() == 2 && context.is_word(1, "ASYNC"))) return true;
+  if (context.argc() == 1 || synchronously || (context.argc() == 2 && context.is_word(1, "ASYNC")))
+    return true;
   context.syntax_error();
   return false;
 }
@@ -59,7 +60,8 @@ void flushall(Context& context) {
   bool synchronously;
   if (!parse_flush(context, synchronously)) return;
   uint64_t count = 0;
-  for (uint16_t db = 0; db < context.keyspace().database_count(); ++db) count += flush(context, db, synchronously);
+  for (uint16_t db = 0; db < context.keyspace().database_count(); ++db)
+    count += flush(context, db, synchronously);
   context.changed_everything(count + 1);
   context.reply().ok();
 }
@@ -87,6 +89,7 @@ constexpr const char* kFlushHistory =
     "4.0.0=Added the `ASYNC` flushing mode modifier.|6.2.0=Added the `SYNC` flushing mode modifier.";
 constexpr const char* kFlushTips = "request_policy:all_shards|response_policy:all_succeeded";
 
+// clang-format off: a row is read as a whole
 constexpr Command kKeyspaceCommands[] = {
     {.name = "dbsize", .flags = kReadOnly | kFast | kConnection, .acl = kAclKeyspace,
      .summary = "Return the number of keys in the selected database", .run = dbsize,
@@ -105,6 +108,7 @@ constexpr Command kKeyspaceCommands[] = {
      .complexity = "O(N) where N is the count of clients watching or blocking on keys from both databases.",
      .summary = "Swaps two Redis databases", .run = swapdb},
 };
+// clang-format on
 static_assert(well_formed(kKeyspaceCommands));
 
 }  // namespace

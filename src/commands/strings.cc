@@ -1,6 +1,7 @@
+#include "commands/strings.h"
+
 #include "base/assert.h"
 #include "commands/groups.h"
-#include "commands/strings.h"
 #include "text/numbers.h"
 
 namespace strata {
@@ -27,7 +28,9 @@ class OldString {
   OldString(const OldString&) = delete;
   OldString& operator=(const OldString&) = delete;
 
-  void reply(Context& context) const { was_there_ ? context.reply_element(element_) : context.reply().null(); }
+  void reply(Context& context) const {
+    was_there_ ? context.reply_element(element_) : context.reply().null();
+  }
 
  private:
   Heap& heap_;
@@ -271,10 +274,11 @@ constexpr KeySpec kPairsOverwrite[] = {{.flags = kKeyOW | kKeyUpdate, .last = -1
 constexpr KeySpec kPairsInsert[] = {{.flags = kKeyOW | kKeyInsert, .last = -1, .step = 2}};
 
 constexpr const char* kRangeComplexity =
-    "O(N) where N is the length of the returned string. The complexity is ultimately determined by the returned "
-    "length, but because creating a substring from an existing string is very cheap, it can be considered O(1) for "
-    "small strings.";
+    "O(N) where N is the length of the returned string. The complexity is ultimately determined by the "
+    "returned length, but because creating a substring from an existing string is very cheap, it can be "
+    "considered O(1) for small strings.";
 
+// clang-format off: a row is read as a whole
 constexpr Command kStringCommands[] = {
     {.name = "append", .syntax = "key value", .flags = kWrite | kDenyOom | kFast, .keys = kFirstKeyInsert,
      .acl = kAclString, .since = "2.0.0",
@@ -351,6 +355,7 @@ constexpr Command kStringCommands[] = {
      .complexity = kRangeComplexity, .summary = "Get a substring of the string stored at a key", .run = getrange,
      .deprecated_since = "2.0.0", .replaced_by = "`GETRANGE`"},
 };
+// clang-format on
 static_assert(well_formed(kStringCommands));
 
 }  // namespace

@@ -1,8 +1,8 @@
 // LCS: the longest common subsequence of two strings, by dynamic programming over all pairs of prefixes.
 //
-// Redis keeps the whole matrix of lengths, 4 bytes a cell, and refuses what would exceed proto-max-bulk-len. We refuse
-// the same sizes but keep one row of lengths, and one bit a cell: all that the way back needs to know is
-// whether it leads up or to the left. So the largest allowed comparison takes 16 MB instead of 512.
+// Redis keeps the whole matrix of lengths, 4 bytes a cell, and refuses what would exceed proto-max-bulk-len.
+// We refuse the same sizes but keep one row of lengths, and one bit a cell: all that the way back needs to
+// know is whether it leads up or to the left. So the largest allowed comparison takes 16 MB instead of 512.
 
 #include <algorithm>
 #include <memory>
@@ -72,7 +72,8 @@ class Subsequence {
 
   uint32_t length() const { return length_; }
 
-  // Walks the path back from the ends. visit(a_first, b_first, count) for every stretch that both have, last first.
+  // Walks the path back from the ends. visit(a_first, b_first, count) for every stretch that both have, last
+  // first.
   template <typename Visit>
   void for_each_match(Visit&& visit) const {
     size_t i = a_.size(), j = b_.size(), count = 0;
@@ -146,7 +147,8 @@ void lcs(Context& context) {
   matrix_bytes *= (a.size() + 1);
   matrix_bytes *= (b.size() + 1);
   if (matrix_bytes > static_cast<uint64_t>(context.options().max_bulk_bytes)) {
-    return context.reply().error("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len");
+    return context.reply().error(
+        "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len");
   }
   Subsequence subsequence(a, b);
   if (!subsequence.find(options.indexes || !options.length)) {

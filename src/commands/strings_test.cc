@@ -157,7 +157,8 @@ TEST_F(StringsTest, LcsAgreesWithTheTextbook) {
     std::vector<std::vector<int>> length(a.size() + 1, std::vector<int>(b.size() + 1));
     for (size_t i = 1; i <= a.size(); ++i) {
       for (size_t j = 1; j <= b.size(); ++j) {
-        length[i][j] = a[i - 1] == b[j - 1] ? length[i - 1][j - 1] + 1 : std::max(length[i - 1][j], length[i][j - 1]);
+        length[i][j] =
+            a[i - 1] == b[j - 1] ? length[i - 1][j - 1] + 1 : std::max(length[i - 1][j], length[i][j - 1]);
       }
     }
     db.run_words({"SET", "a", a});

@@ -69,7 +69,9 @@ class RecordingSink : public EffectSink {
 class TestDatabase {
  public:
   explicit TestDatabase(std::initializer_list<const CommandGroup*> groups, uint32_t shard_count = 1)
-      : groups_(groups), keyspace({.shard_count = shard_count}), context_({keyspace, options, counters, &sink}) {
+      : groups_(groups),
+        keyspace({.shard_count = shard_count}),
+        context_({keyspace, options, counters, &sink}) {
     context_.set_client(reply_, nullptr);
   }
 
