@@ -22,12 +22,6 @@ RdbLimits random_limits(Random& random) {
   return limits;
 }
 
-// Encodings may differ where limits differ, and where a value was large once: it is small again when loaded.
-Contents without_encodings(Contents contents) {
-  for (auto& [key, held] : contents) held.kind = held.kind.substr(0, held.kind.find(' '));
-  return contents;
-}
-
 class RdbRoundTrip : public testing::TestWithParam<uint64_t> {};
 
 TEST_P(RdbRoundTrip, Everything) {

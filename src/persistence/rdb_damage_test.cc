@@ -1,0 +1,98 @@
+// Damaged files: every truncation and every flipped bit of a file with all encodings in it.
+
+#include <gtest/gtest.h>
+
+#include "persistence/rdb_test_support.h"
+
+namespace strata {
+namespace {
+
+using namespace rdb_test;  // NOLINT
+
+// A small file with every kind of value that we write.
+std::string small_file(bool checksum) {
+  auto keyspace = make_keyspace();
+  RdbLimits limits;
+  limits.list.listpack_size = 8;
+  limits.hash.packed_entries = limits.zset.packed_entries = limits.set.packed_entries = 5;
+  const DataContext context = keyspace->shard(0).data();
+  const auto put = [&](Bytes name, const Value& value, int64_t deadline) {
+    const Key key = keyspace->key(name);
+    EXPECT_TRUE(database_for(*keyspace, 0, key).put(key, value, deadline));
+  };
+  for (int size : {3, 12}) {
+    const std::string suffix = std::to_string(size);
+    Value list_value{};
+    EXPECT_TRUE(list::create(context.heap, &list_value));
+    Value hash = hash_create(context).value();
+    Value zset = zset_create(context, limits.zset, 1).value();
+    Value numbers = set_create(context, limits.set, "1").value();
+    Value words = set_create(context, limits.set, "w").value();
+    for (int i = 0; i < size; ++i) {
+      const std::string word = "w" + std::to_string(i);
+      EXPECT_TRUE(
+          list::push(list_value, context.heap, limits.list, list::End::kBack, Element::of(Bytes(word))));
+      EXPECT_TRUE(hash_set(context, limits.hash, hash, word, std::to_string(i * 1000)));
+      EXPECT_TRUE(zset_add(context, limits.zset, zset, i / 4.0, word));
+      EXPECT_TRUE(set_add(context, limits.set, numbers, std::to_string(i)));
+      EXPECT_TRUE(set_add(context, limits.set, words, word));
+    }
+    put("l" + suffix, list_value, kNoDeadline);
+    put("h" + suffix, hash, 4'000'000'000'000);
+    put("z" + suffix, zset, kNoDeadline);
+    put("n" + suffix, numbers, kNoDeadline);
+    put("w" + suffix, words, kNoDeadline);
+  }
+  const Key key = keyspace->key("compressed");
+  EXPECT_TRUE(database_for(*keyspace, 0, key).set_string(key, std::string(100, 'c'), kNoDeadline));
+  SimFileSystem fs;
+  RdbSaveOptions options;
+  options.writer.checksum = checksum;
+  EXPECT_TRUE(rdb_save(fs, "dump.rdb", *keyspace, options));
+  return bytes_of(fs, "dump.rdb");
+}
+
+TEST(RdbDamage, EveryTruncationIsRefused) {
+  const std::string bytes = small_file(true);
+  ASSERT_TRUE(load_bytes(bytes).status);
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    const Loaded loaded = load_bytes(Bytes(bytes).substr(0, size));
+    ASSERT_FALSE(loaded.status) << size;
+    EXPECT_EQ(loaded.status.error().code, Errc::kCorruption) << size;
+    EXPECT_LE(loaded.status.error().offset, size);
+    EXPECT_FALSE(loaded.report.detail.empty());
+  }
+}
+
+TEST(RdbDamage, EveryFlippedBitIsRefused) {
+  std::string bytes = small_file(true);
+  for (size_t bit = 0; bit < 8 * bytes.size(); ++bit) {
+    bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ 1 << bit % 8);
+    EXPECT_FALSE(verify_bytes(bytes)) << bit;
+    bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ 1 << bit % 8);
+  }
+}
+
+// Without a checksum a flipped bit may make another valid file; whatever is loaded can be read and saved.
+TEST(RdbDamage, WithoutAChecksumNothingCrashes) {
+  std::string bytes = small_file(false);
+  int loaded_count = 0;
+  for (size_t bit = 8 * kRdbHeaderBytes; bit < 8 * bytes.size(); ++bit) {
+    bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ 1 << bit % 8);
+    const Loaded loaded = load_bytes(bytes);
+    if (loaded.status) {
+      ++loaded_count;
+      SimFileSystem fs({.seed = 0, .capacity_bytes = UINT64_MAX, .trace = false});
+      ASSERT_TRUE(rdb_save(fs, "dump.rdb", *loaded.keyspace, {}));
+      const Loaded again = load_bytes(bytes_of(fs, "dump.rdb"));
+      ASSERT_TRUE(again.status) << bit << ": " << again.report.detail;
+      ASSERT_EQ(difference(without_encodings(again.contents()), without_encodings(loaded.contents())), "")
+          << bit;
+    }
+    bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ 1 << bit % 8);
+  }
+  EXPECT_GT(loaded_count, 0);
+}
+
+}  // namespace
+}  // namespace strata
