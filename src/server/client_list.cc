@@ -46,4 +46,9 @@ std::string describe_client(const Session& session, int64_t now_ms, const std::s
       session.library_name, session.library_version);
 }
 
+bool is_local(const Session& session) {
+  return session.has(Session::kUnixSocket) || session.peer_address.starts_with("127.") ||
+         session.peer_address.starts_with("[::1]:");
+}
+
 }  // namespace strata

@@ -16,4 +16,7 @@ struct Session;
 // command that the session is executing just now, empty for others than the caller.
 std::string describe_client(const Session& session, int64_t now_ms, const std::string& running);
 
+// Whether the client is on this machine.
+bool is_local(const Session& session);
+
 }  // namespace strata

@@ -41,6 +41,11 @@ struct CommandCounters {
   Counter rejected;
   Counter failed;
   LatencyHistogram latency;
+
+  void reset() {
+    for (Counter* counter : {&calls, &microseconds_q10, &rejected, &failed}) counter->reset();
+    for (Counter& bucket : latency.buckets) bucket.reset();
+  }
 };
 
 struct WorkerMetrics {
@@ -68,6 +73,18 @@ struct WorkerMetrics {
   std::unordered_map<std::string, uint64_t> errors;
   static constexpr size_t kErrorKindsMax = 128;
 
+  // CONFIG RESETSTAT. May be called by another thread: what is counted at that moment may survive.
+  void reset() {
+    for (Counter* counter : {&commands_processed, &connections_received, &connections_rejected, &input_bytes,
+                             &output_bytes, &reads_processed, &writes_processed, &queued_for_shard, &ran_for_others,
+                             &parked_for_log, &unexpected_errors, &error_replies, &dump_payload_sanitizations,
+                             &authentication_failures}) {
+      counter->reset();
+    }
+    for (uint32_t i = 0; i < command_count; ++i) commands[i].reset();
+    std::lock_guard lock(errors_mutex);
+    errors.clear();
+  }
   void count_error(std::string_view code) {
     error_replies.add();
     std::lock_guard lock(errors_mutex);
