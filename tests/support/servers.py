@@ -44,12 +44,16 @@ class Server:
         if self.made_folder:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def start(self):
-        """Returns once the server answers PING with anything but -LOADING."""
+    def launch(self):
+        """Starts the process and does not wait for it."""
         self.port = free_port()
         command = [self.binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), *self.options]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def start(self):
+        """Returns once the server answers PING with anything but -LOADING."""
+        self.launch()
         deadline = time.monotonic() + START_SECONDS_MAX
         while True:
             try:
