@@ -20,13 +20,16 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/random.h"
 #include "base/result.h"
 #include "commands/command.h"
+#include "commands/sliced.h"
 #include "data/context.h"
 #include "data/hash.h"
 #include "data/list.h"
@@ -147,6 +150,13 @@ class Context {
   // An element of a value: large ones leave by reference, pinned until they are sent.
   void reply_element(const Element& element);
 
+  // Long work, see sliced.h. Never inside a transaction or while replaying the log.
+  bool may_slice() const { return may_slice_; }
+  void slice(std::unique_ptr<SlicedWork> work, std::initializer_list<LatchWish> latches) {
+    sliced_ = std::move(work);
+    latch_wishes_.assign(latches);
+  }
+
   // Frequent errors and arguments. The parsers reply the error (Redis's text unless another is given) and return false.
   void wrong_type();
   void syntax_error();
@@ -156,6 +166,10 @@ class Context {
   bool is_word(size_t i, Bytes upper_case) const;  // args[i] equals the keyword, in any case
 
   // For the dispatcher.
+  void set_may_slice(bool may) { may_slice_ = may; }
+  bool has_sliced() const { return sliced_ != nullptr; }
+  std::unique_ptr<SlicedWork> take_sliced() { return std::move(sliced_); }
+  std::span<const LatchWish> latch_wishes() const { return latch_wishes_; }
   uint64_t changes() const { return changes_; }
   // Appends what is to be logged; the sequence is 0 when there is nothing.
   uint64_t propagate(EffectSink& sink, Bytes canonical_raw);
@@ -175,6 +189,9 @@ class Context {
   uint64_t changes_ = 0;
   uint32_t effects_count_ = 0;
   bool touches_access_ = true;
+  bool may_slice_ = false;
+  std::unique_ptr<SlicedWork> sliced_;
+  std::vector<LatchWish> latch_wishes_;
   std::string effects_;  // RESP
 };
 

@@ -17,8 +17,8 @@ void ExpiryWheel::relocate(ExpiryLink& to) {
   if (to.next) to.next->previous_next = &to.next;
 }
 
-void ExpiryWheel::place(ExpiryLink& link) {
-  int64_t tick = std::clamp(link.deadline_ms, clock_ms_, clock_ms_ + kHorizonMs);
+void ExpiryWheel::place(ExpiryLink& link, int64_t at_ms) {
+  int64_t tick = std::clamp(at_ms, clock_ms_, clock_ms_ + kHorizonMs);
   uint64_t differing = static_cast<uint64_t>(tick ^ clock_ms_);
   int level = differing == 0 ? 0 : (std::bit_width(differing) - 1) / kSlotBits;
   if (level >= kLevels) level = kLevels - 1;
@@ -31,7 +31,12 @@ void ExpiryWheel::add(ExpiryLink& link, int64_t now_ms) {
   if (!levels_) levels_ = std::make_unique<Level[]>(kLevels);
   if (count_ == 0) clock_ms_ = now_ms;
   ++count_;
-  place(link);
+  place(link, link.deadline_ms);
+}
+
+void ExpiryWheel::postpone(ExpiryLink& link, int64_t until_ms) {
+  ++count_;
+  place(link, until_ms);
 }
 
 void ExpiryWheel::remove(ExpiryLink& link) {
@@ -53,7 +58,7 @@ bool ExpiryWheel::drain(ExpiryLink*& head, int64_t now_ms, size_t& budget, Funct
       --count_;
       expire(link);
     } else {
-      place(link);
+      place(link, link.deadline_ms);
     }
   }
   return true;

@@ -22,6 +22,8 @@ class ExpiryWheel {
  public:
   // `now_ms` is where the wheel's clock starts when the first link is added to an empty wheel.
   void add(ExpiryLink& link, int64_t now_ms);
+  // The same, but the link comes up at `until_ms`, whatever its deadline.
+  void postpone(ExpiryLink& link, int64_t until_ms);
   void remove(ExpiryLink& link);
   // A link has been copied to another place.
   static void relocate(ExpiryLink& to);
@@ -48,7 +50,7 @@ class ExpiryWheel {
     ExpiryLink* slots[kSlots] = {};
   };
 
-  void place(ExpiryLink& link);
+  void place(ExpiryLink& link, int64_t at_ms);
   static void push(ExpiryLink*& head, ExpiryLink& link);
   bool drain(ExpiryLink*& head, int64_t now_ms, size_t& budget, FunctionRef<void(ExpiryLink&)> expire);
 

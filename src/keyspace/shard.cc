@@ -5,6 +5,12 @@
 #include "keyspace/keyspace.h"
 
 namespace strata {
+namespace {
+
+// A key whose time has come while a command works on it in slices is looked at again after this.
+constexpr int64_t kLatchedRetryMs = 10;
+
+}  // namespace
 
 Shard::Shard(Keyspace& keyspace, uint32_t index, bool shared, uint16_t database_count, uint64_t random_seed)
     : ownership(shared),
@@ -42,6 +48,7 @@ void Shard::swap_databases(uint16_t a, uint16_t b) {
 }
 
 void Shard::expire(uint16_t db, const Key& key, EffectSink* sink) {
+  if (!latches_.empty() && latches_.holds(db, key.name)) return;  // it goes when the latch has gone
   if (sink) {
     const Bytes del[] = {"DEL", key.name};
     last_sequence = sink->append_command(db, del);
@@ -73,8 +80,8 @@ bool Shard::expire_due(int64_t now_ms, size_t budget, EffectSink* sink) {
       if (lag > expiry_lag_ms_max.load(std::memory_order_relaxed)) {
         expiry_lag_ms_max.store(lag, std::memory_order_relaxed);
       }
-      // expire() unlinks; the wheel has already done so.
-      database->wheel().add(link, now_ms);
+      // Linked again, for expire() to unlink; or to come back, when the key is latched.
+      database->wheel().postpone(link, now_ms + kLatchedRetryMs);
       expire(db, database->key_of(*entry, index_), sink);
     });
     next = std::min(next, database->wheel().next_due_ms());

@@ -13,6 +13,7 @@
 #include "keyspace/database.h"
 #include "keyspace/effects.h"
 #include "keyspace/graveyard.h"
+#include "keyspace/latch.h"
 #include "keyspace/lazy_free.h"
 #include "keyspace/ownership.h"
 #include "keyspace/watch.h"
@@ -63,6 +64,7 @@ class alignas(64) Shard {
   LazyFree& lazy_free() { return lazy_free_; }
   Random& random() { return random_; }
   WatchTable& watches() { return watches_; }
+  LatchTable& latches() { return latches_; }
 
   // Effects appended so far reach up to here in the log; replies to reads wait for it under `always`.
   uint64_t last_sequence = 0;
@@ -82,6 +84,7 @@ class alignas(64) Shard {
   LazyFree lazy_free_;
   Random random_;
   WatchTable watches_;
+  LatchTable latches_;
   std::atomic<bool> needs_cleaning_{false};
   std::unique_ptr<std::atomic<Database*>[]> databases_;
 };

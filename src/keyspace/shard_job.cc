@@ -49,11 +49,12 @@ void JobRunner::advance(ShardJob& job) {
     if (!ownership.try_enter_for_a_while() && !ownership.enter_or_queue(job)) return;
   }
   if (!job.may_run_here()) return job.send_home();
-  job.run();
-  for (uint32_t s = 0; (s = job.shards.next(s)) != ShardSet::kEnd; ++s) {
+  const ShardSet held = job.shards;
+  bool is_done = job.execute();
+  for (uint32_t s = 0; (s = held.next(s)) != ShardSet::kEnd; ++s) {
     if (ShardWaiter* next = keyspace_.shard(s).ownership.leave()) granted_.push_back(static_cast<ShardJob*>(next));
   }
-  job.finished();
+  if (is_done) job.finished();
 }
 
 }  // namespace strata

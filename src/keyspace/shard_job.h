@@ -21,8 +21,9 @@ class ShardJob : public ShardWaiter {
  public:
   ShardSet shards;
 
-  // All shards are held.
-  virtual void run() = 0;
+  // All shards are held. True: done, and finished() comes when they are left. False: the job has found itself another place
+  // to be continued from (a latch's queue, a loop) and is not touched again here.
+  virtual bool execute() = 0;
   // The shards are left; the last call. May destroy the job.
   virtual void finished() = 0;
   // Has JobRunner::resume() called on the thread that the job calls home, soon, keeping the shards it holds.
@@ -43,7 +44,7 @@ class JobRunner {
  public:
   explicit JobRunner(Keyspace& keyspace) : keyspace_(keyspace) {}
 
-  // Begins. May have finished when this returns, or go on elsewhere.
+  // Begins, or begins again. May have finished when this returns, or go on elsewhere.
   void start(ShardJob& job);
   // The same for a job whose shards below `shard` the caller has entered for it.
   void start_from(ShardJob& job, uint32_t shard);

@@ -30,6 +30,7 @@ size_t Dispatcher::run(Connection& connection, Bytes input) {
     server_.keyspace().turn_gate().pass(worker_.index());
   }
   context_.set_sink(server_.sink());
+  context_.set_may_slice(true);
   size_t consumed = 0;
   while (consumed < input.size()) {
     size_t parsed_bytes = connection.parser().parse(input.substr(consumed), batch_);
@@ -172,33 +173,62 @@ void Dispatcher::run_admitted(Connection& connection, std::span<const ParsedComm
 
 int64_t Dispatcher::now_ms() const { return worker_.loop().wall_ms(); }
 
+QueuedJob& Dispatcher::make_job(Connection& connection, const ShardSet& shards) {
+  QueuedJob& job = connection.make_job();
+  job.shards = shards;
+  job.db = connection.session().db.load(std::memory_order_relaxed);
+  job.now_ms = now_ms();
+  return job;
+}
+
 void Dispatcher::run_single_shard(Connection& connection, std::span<const ParsedCommand> rest, size_t position) {
   const ParsedCommand& parsed = rest[0];
   const Prepared& prepared = prepared_[position];
+  const RegisteredCommand& command = *prepared.command;
   Shard& shard = server_.keyspace().shard(prepared.key.shard);
   Session& session = connection.session();
-  if (shard.ownership.try_enter_for_a_while()) [[likely]] {
-    shard.set_now(now_ms());
-    uint64_t sequence = run_entered(*prepared.command, parsed.args, parsed.canonical ? parsed.raw : Bytes(),
-                                    prepared.key, session.db.load(std::memory_order_relaxed), now_ms(),
-                                    connection.reply(), &session);
-    if (sequence > 0) shard.last_sequence = sequence;
-    if (server_.replies_wait_for_disk()) sequence = shard.last_sequence;
-    note_wait(sequence);
-    runner_.leave(shard);
-    return;
+  uint16_t db = session.db.load(std::memory_order_relaxed);
+  if (!shard.ownership.try_enter_for_a_while()) [[unlikely]] {
+    return queue_single_shard(connection, rest, position);
   }
+  if (!shard.latches().empty()) [[unlikely]] {
+    if (Latch* latch = shard.latches().find(db, prepared.key.name, command.flags & kWrite)) {
+      ShardSet shards;
+      shards.add(prepared.key.shard);
+      QueuedJob& job = make_job(connection, shards);
+      job.commands.push_back(OwnedCommand::copy(&command, parsed.args));
+      latch->waiters.push_back(&job);
+      runner_.leave(shard);
+      return;
+    }
+  }
+  shard.set_now(now_ms());
+  uint64_t sequence = run_entered(command, parsed.args, parsed.canonical ? parsed.raw : Bytes(), prepared.key, db,
+                                  now_ms(), connection.reply(), &session);
+  if (sequence > 0) shard.last_sequence = sequence;
+  if (server_.replies_wait_for_disk()) sequence = shard.last_sequence;
+  note_wait(sequence);
+  if (context_.has_sliced()) [[unlikely]] {
+    ShardSet shards;
+    shards.add(prepared.key.shard);
+    QueuedJob& job = make_job(connection, shards);
+    job.commands.push_back(OwnedCommand::copy(&command, parsed.args));
+    job.begin_work(*this, job.commands.back());
+  }
+  runner_.leave(shard);
+}
 
-  // Somebody is inside: this command, and those behind it for the same shard, wait together.
-  QueuedJob& job = connection.make_job();
-  job.shards.add(prepared.key.shard);
-  job.db = session.db;
-  job.now_ms = now_ms();
-  job.commands.push_back(OwnedCommand::copy(prepared.command, parsed.args));
+// Somebody is inside: this command, and those behind it for the same shard, wait together.
+void Dispatcher::queue_single_shard(Connection& connection, std::span<const ParsedCommand> rest, size_t position) {
+  const Prepared& prepared = prepared_[position];
+  Session& session = connection.session();
+  ShardSet shards;
+  shards.add(prepared.key.shard);
+  QueuedJob& job = make_job(connection, shards);
+  job.commands.push_back(OwnedCommand::copy(prepared.command, rest[0].args));
   bool plain = !session.has(Session::kCheckedFlags) && server_.alerts() == 0;
-  size_t next = position + 1;
-  for (size_t k = 1; plain && k < rest.size(); ++k, ++next) {
-    const Prepared& other = prepared_[next];
+  for (size_t k = 1; plain && k < rest.size(); ++k) {
+    const Prepared& other = prepared_[position + k];
     if (!other.command || !other.command->command->run || !other.key.name.data() ||
         other.key.shard != prepared.key.shard || !other.command->arity_allows(rest[k].args.size())) {
       break;
@@ -222,23 +252,32 @@ bool Dispatcher::shards_of(const RegisteredCommand& command, std::span<const Byt
 }
 
 void Dispatcher::run_multi_shard(Connection& connection, const ParsedCommand& parsed, const Prepared& prepared) {
+  const RegisteredCommand& command = *prepared.command;
   ShardSet shards;
-  shards_of(*prepared.command, parsed.args, shards);
+  shards_of(command, parsed.args, shards);
   Session& session = connection.session();
   uint32_t stopped_at = enter_all(shards);
-  if (stopped_at == ShardSet::kEnd) {
-    note_wait(run_held(*prepared.command, parsed.args, parsed.canonical ? parsed.raw : Bytes(), {}, shards, session.db,
-                       now_ms(), connection.reply(), &session));
-    leave_all(shards);
-    return;
+  if (stopped_at != ShardSet::kEnd) {
+    QueuedJob& job = make_job(connection, shards);
+    job.commands.push_back(OwnedCommand::copy(&command, parsed.args));
+    worker_.metrics().queued_for_shard.add();
+    return runner_.start_from(job, stopped_at);
   }
-  QueuedJob& job = connection.make_job();
-  job.shards = shards;
-  job.db = session.db;
-  job.now_ms = now_ms();
-  job.commands.push_back(OwnedCommand::copy(prepared.command, parsed.args));
-  worker_.metrics().queued_for_shard.add();
-  runner_.start_from(job, stopped_at);
+  uint16_t db = session.db.load(std::memory_order_relaxed);
+  if (Latch* latch = find_latch(command, parsed.args, shards, db)) {
+    QueuedJob& job = make_job(connection, shards);
+    job.commands.push_back(OwnedCommand::copy(&command, parsed.args));
+    latch->waiters.push_back(&job);
+    return leave_all(shards);
+  }
+  note_wait(run_held(command, parsed.args, parsed.canonical ? parsed.raw : Bytes(), {}, shards, db, now_ms(),
+                     connection.reply(), &session));
+  if (context_.has_sliced()) {
+    QueuedJob& job = make_job(connection, shards);
+    job.commands.push_back(OwnedCommand::copy(&command, parsed.args));
+    job.begin_work(*this, job.commands.back());
+  }
+  leave_all(shards);
 }
 
 // Enters in ascending order without waiting long; returns the first shard that was taken, or kEnd.
@@ -259,15 +298,60 @@ uint64_t Dispatcher::run_entered(const RegisteredCommand& command, std::span<con
   context_.set_client(reply, session);
   context_.begin(*command.command, args, db, now_ms, key);
   command.command->run(context_);
+  return finish_command(command, canonical_raw, reply, errors_before);
+}
+
+uint64_t Dispatcher::finish_command(const RegisteredCommand& command, Bytes canonical_raw, Reply& reply,
+                                    uint64_t errors_before) {
   uint64_t sequence = 0;
   // A handler about the connection may have run others in this context (EXEC): it is no longer about this command.
-  if (command.flags & kConnection) return 0;
-  if (context_.changes() > 0) {
+  if (context_.changes() > 0 && !(command.flags & kConnection)) {
     worker_.keyspace_counters().add_changes(context_.changes());
     if (EffectSink* sink = context_.environment().sink) sequence = context_.propagate(*sink, canonical_raw);
   }
   if (reply.error_count() != errors_before) [[unlikely]] note_error(command, reply);
   return sequence;
+}
+
+bool Dispatcher::step_held(const RegisteredCommand& command, std::span<const Bytes> args, SlicedWork& work,
+                           const ShardSet& held, uint16_t db, int64_t now_ms, Reply& reply, Session& session,
+                           uint64_t& sequence) {
+  uint64_t errors_before = reply.error_count();
+  context_.set_sink(server_.sink());
+  context_.set_client(reply, &session);
+  context_.begin(*command.command, args, db, now_ms, {});
+  if (!work.step(context_)) return false;
+  sequence = settle_sequence(held, finish_command(command, {}, reply, errors_before));
+  return true;
+}
+
+Latch* Dispatcher::find_latch(const RegisteredCommand& command, std::span<const Bytes> args, const ShardSet& held,
+                              uint16_t db) {
+  Keyspace& keyspace = server_.keyspace();
+  bool is_latched = false;
+  for (uint32_t s = 0; (s = held.next(s)) != ShardSet::kEnd; ++s) is_latched |= !keyspace.shard(s).latches().empty();
+  if (!is_latched) [[likely]] return nullptr;
+  bool for_write = command.flags & kWrite;
+  if (command.flags & kAllShards) {
+    for (uint32_t s = 0; (s = held.next(s)) != ShardSet::kEnd; ++s) {
+      if (Latch* latch = keyspace.shard(s).latches().find_any(for_write)) return latch;
+    }
+    return nullptr;
+  }
+  positions_.clear();
+  find_keys(command, args, positions_);
+  for (const KeyPosition& position : positions_) {
+    Key key = keyspace.key(args[position.index]);
+    if (Latch* latch = keyspace.shard(key.shard).latches().find(db, key.name, for_write)) return latch;
+  }
+  return nullptr;
+}
+
+Latch* Dispatcher::find_latch_for_transaction(const ShardSet& held) {
+  for (uint32_t s = 0; (s = held.next(s)) != ShardSet::kEnd; ++s) {
+    if (Latch* latch = server_.keyspace().shard(s).latches().find_any(true)) return latch;
+  }
+  return nullptr;
 }
 
 uint64_t Dispatcher::run_held(const RegisteredCommand& command, std::span<const Bytes> args, Bytes canonical_raw,
@@ -294,7 +378,7 @@ uint64_t Dispatcher::run_timed(const RegisteredCommand& command, std::span<const
                                uint16_t db, int64_t now_ms, Reply& reply, Session& session) {
   uint64_t began = cycles_now();
   uint64_t sequence = run_held(command, args, {}, {}, held, db, now_ms, reply, &session);
-  record(command, args, session, 1, cycles_now() - began);
+  if (!context_.has_sliced()) record(command, args, session, 1, cycles_now() - began);
   return sequence;
 }
 

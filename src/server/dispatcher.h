@@ -19,21 +19,26 @@
 namespace strata {
 
 class Connection;
+class Dispatcher;
 class Server;
 class Worker;
 struct CommandCounters;
 
-// A command, or a transaction, that waits for its shards while its connection waits for it. It owns its arguments and
-// collects its replies, because it may run on another thread.
+// Commands, or a transaction, that wait for their shards, or that work in slices, while their connection waits for them. A
+// job owns its arguments and collects its replies, because it may run on another thread.
 class QueuedJob final : public ShardJob {
  public:
   explicit QueuedJob(Connection& connection);
   ~QueuedJob();
 
-  void run() override;
+  bool execute() override;
   void finished() override;
   void send_home() override;
   bool may_run_here() const override;
+
+  // A command has handed over sliced work: takes it, latches its keys (inside the shards), and comes back with the next
+  // turn of the connection's loop.
+  void begin_work(Dispatcher& dispatcher, const OwnedCommand& command);
 
   // Commands that go together: the directly following ones for the same single shard; or all of EXEC.
   std::vector<OwnedCommand> commands;
@@ -45,12 +50,24 @@ class QueuedJob final : public ShardJob {
  private:
   struct GoHome;
   struct Arrive;
+  struct HeldLatch {
+    uint32_t shard;
+    Latch* latch;
+  };
+  bool run_commands(Dispatcher& dispatcher, Reply& reply);
+  bool step_work(Dispatcher& dispatcher, Reply& reply);
+  void release_latches(Dispatcher& dispatcher);
+
   const bool muted_;
   Connection& connection_;
   Output output_;
   std::unique_ptr<GoHome> go_home_;
   std::unique_ptr<Arrive> arrive_;
   uint64_t sequence_ = 0;
+  size_t next_command_ = 0;
+  std::unique_ptr<SlicedWork> work_;
+  std::vector<HeldLatch> latches_;
+  uint64_t work_cycles_ = 0;
 };
 
 class Dispatcher {
@@ -67,6 +84,12 @@ class Dispatcher {
   // The middle of a command: all shards in `held` are entered. Returns the log sequence its reply waits for.
   uint64_t run_held(const RegisteredCommand& command, std::span<const Bytes> args, Bytes canonical_raw, const Key& key,
                     const ShardSet& held, uint16_t db, int64_t now_ms, Reply& reply, Session* session);
+  // One slice of a command; true when it was the last. `sequence` is then what the reply waits for.
+  bool step_held(const RegisteredCommand& command, std::span<const Bytes> args, SlicedWork& work, const ShardSet& held,
+                 uint16_t db, int64_t now_ms, Reply& reply, Session& session, uint64_t& sequence);
+  // The latch that the command must wait for, with its shards held; null: none.
+  Latch* find_latch(const RegisteredCommand& command, std::span<const Bytes> args, const ShardSet& held, uint16_t db);
+  Latch* find_latch_for_transaction(const ShardSet& held);
   // run_held() with the time it took.
   uint64_t run_timed(const RegisteredCommand& command, std::span<const Bytes> args, const ShardSet& held, uint16_t db,
                      int64_t now_ms, Reply& reply, Session& session);
@@ -79,6 +102,8 @@ class Dispatcher {
   // Which shards a command needs. False: it cannot be said, the handler will refuse the arguments.
   bool shards_of(const RegisteredCommand& command, std::span<const Bytes> args, ShardSet& shards);
 
+  void record(const RegisteredCommand& command, std::span<const Bytes> args, Session& session, uint64_t count,
+              uint64_t cycles);
   JobRunner& runner() { return runner_; }
   Context& context() { return context_; }
 
@@ -93,10 +118,13 @@ class Dispatcher {
   bool run_one(Connection& connection, std::span<const ParsedCommand> rest, size_t position);
   void run_admitted(Connection& connection, std::span<const ParsedCommand> rest, size_t position);
   void run_single_shard(Connection& connection, std::span<const ParsedCommand> rest, size_t position);
+  void queue_single_shard(Connection& connection, std::span<const ParsedCommand> rest, size_t position);
   void run_multi_shard(Connection& connection, const ParsedCommand& parsed, const Prepared& prepared);
   uint64_t run_entered(const RegisteredCommand& command, std::span<const Bytes> args, Bytes canonical_raw,
                        const Key& key, uint16_t db, int64_t now_ms, Reply& reply, Session* session);
   uint64_t settle_sequence(const ShardSet& held, uint64_t sequence);
+  uint64_t finish_command(const RegisteredCommand& command, Bytes canonical_raw, Reply& reply, uint64_t errors_before);
+  QueuedJob& make_job(Connection& connection, const ShardSet& shards);
   uint32_t enter_all(const ShardSet& shards);
   void leave_all(const ShardSet& shards);
   int64_t now_ms() const;
@@ -110,8 +138,6 @@ class Dispatcher {
   void note_wait(uint64_t sequence) {
     if (sequence > wait_sequence_) wait_sequence_ = sequence;
   }
-  void record(const RegisteredCommand& command, std::span<const Bytes> args, Session& session, uint64_t count,
-              uint64_t cycles);
 
   Server& server_;
   Worker& worker_;

@@ -1,6 +1,11 @@
 // Commands that wait for their shards: they own their bytes, run wherever the shards become free, and bring their replies
 // home to the connection, in order.
 
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "platform/clock.h"
 #include "server/connection.h"
 #include "server/dispatcher.h"
 #include "server/server.h"
@@ -26,11 +31,18 @@ OwnedCommand OwnedCommand::copy(const RegisteredCommand* command, std::span<cons
   return owned;
 }
 
-// On the connection's thread: continues the acquisition there.
+// On the connection's thread: continues the acquisition there, or the next slice.
 struct QueuedJob::GoHome final : public PostedWork {
   explicit GoHome(QueuedJob& owner) : job(owner) {}
-  void run() override { job.connection_.worker().dispatcher().runner().resume(job); }
+  void run() override {
+    JobRunner& runner = job.connection_.worker().dispatcher().runner();
+    if (!begins_slice) return runner.resume(job);
+    begins_slice = false;
+    job.work_->choose_shards(job.shards);
+    runner.start(job);
+  }
   QueuedJob& job;
+  bool begins_slice = false;
 };
 
 // On the connection's thread: the replies join the others.
@@ -53,20 +65,29 @@ class AllShardsJob final : public ShardJob, private PostedWork {
   AllShardsJob(Worker& worker, std::function<void()> work) : worker_(worker), work_(std::move(work)) {
     shards = worker.server().keyspace().all_shards();
   }
-  void run() override {
-    if (std::exchange(sent_home_, false)) return worker_.dispatcher().runner().resume(*this);
+  bool execute() override {
+    if (Latch* latch = find_half_done()) {
+      latch->waiters.push_back(this);
+      return false;
+    }
     work_();
+    return true;
   }
   void finished() override { delete this; }
-  void send_home() override {
-    sent_home_ = true;
-    worker_.loop().post(static_cast<PostedWork*>(this));
-  }
+  void send_home() override { worker_.loop().post(static_cast<PostedWork*>(this)); }
 
  private:
+  void run() override { worker_.dispatcher().runner().resume(*this); }
+  Latch* find_half_done() {
+    Keyspace& keyspace = worker_.server().keyspace();
+    for (uint32_t s = 0; s < keyspace.shard_count(); ++s) {
+      if (Latch* latch = keyspace.shard(s).latches().find_any(false)) return latch;
+    }
+    return nullptr;
+  }
+
   Worker& worker_;
   std::function<void()> work_;
-  bool sent_home_ = false;
 };
 
 void Dispatcher::run_on_all_shards(std::function<void()> work) {
@@ -83,20 +104,84 @@ QueuedJob::~QueuedJob() = default;
 
 bool QueuedJob::may_run_here() const { return !needs_home || Worker::current() == &connection_.worker(); }
 
-void QueuedJob::run() {
+bool QueuedJob::execute() {
   Worker& here = *Worker::current();
   Dispatcher& dispatcher = here.dispatcher();
-  Session& session = connection_.session();
-  if (&here != &connection_.worker()) here.metrics().ran_for_others.add(commands.size());
-  Reply reply(output_, session.resp.load(std::memory_order_relaxed) == 3);
+  if (&here != &connection_.worker()) here.metrics().ran_for_others.add();
+  Reply reply(output_, connection_.session().resp.load(std::memory_order_relaxed) == 3);
   reply.set_muted(muted_);
+  if (work_ && !step_work(dispatcher, reply)) return false;
+  return run_commands(dispatcher, reply);
+}
+
+bool QueuedJob::run_commands(Dispatcher& dispatcher, Reply& reply) {
+  Session& session = connection_.session();
   if (is_transaction) {
-    sequence_ = dispatcher.run_transaction_held(shards, session, now_ms, reply);
-    return;
+    if (Latch* latch = dispatcher.find_latch_for_transaction(shards)) {
+      latch->waiters.push_back(this);
+      return false;
+    }
+    sequence_ = std::max(sequence_, dispatcher.run_transaction_held(shards, session, now_ms, reply));
+    return true;
   }
-  for (const OwnedCommand& command : commands) {
-    uint64_t sequence = dispatcher.run_timed(*command.command, command.args, shards, db, now_ms, reply, session);
-    if (sequence > sequence_) sequence_ = sequence;
+  while (next_command_ < commands.size()) {
+    const OwnedCommand& command = commands[next_command_];
+    if (Latch* latch = dispatcher.find_latch(*command.command, command.args, shards, db)) {
+      latch->waiters.push_back(this);
+      return false;
+    }
+    sequence_ = std::max(sequence_, dispatcher.run_timed(*command.command, command.args, shards, db, now_ms, reply, session));
+    ++next_command_;
+    if (dispatcher.context().has_sliced()) {
+      begin_work(dispatcher, command);
+      return false;
+    }
+  }
+  return true;
+}
+
+void QueuedJob::begin_work(Dispatcher& dispatcher, const OwnedCommand& command) {
+  Keyspace& keyspace = connection_.worker().server().keyspace();
+  for (const LatchWish& wish : dispatcher.context().latch_wishes()) {
+    Bytes name = command.args[wish.arg];
+    uint32_t shard = keyspace.key(name).shard;
+    latches_.push_back({shard, &keyspace.shard(shard).latches().add(db, name, wish.is_exclusive)});
+  }
+  next_command_ = static_cast<size_t>(&command - commands.data()) + 1;
+  work_ = dispatcher.context().take_sliced();
+  go_home_->begins_slice = true;
+  connection_.worker().loop().post(go_home_.get());
+}
+
+// True when the work is done and its latches are gone.
+bool QueuedJob::step_work(Dispatcher& dispatcher, Reply& reply) {
+  const OwnedCommand& command = commands[next_command_ - 1];
+  uint64_t began = cycles_now();
+  uint64_t sequence = 0;
+  bool is_done = dispatcher.step_held(*command.command, command.args, *work_, shards, db, now_ms, reply,
+                                      connection_.session(), sequence);
+  work_cycles_ += cycles_now() - began;
+  if (!is_done) {
+    go_home_->begins_slice = true;
+    connection_.worker().loop().post(go_home_.get());
+    return false;
+  }
+  dispatcher.record(*command.command, command.args, connection_.session(), 1, work_cycles_);
+  sequence_ = std::max(sequence_, sequence);
+  work_.reset();
+  work_cycles_ = 0;
+  release_latches(dispatcher);
+  return true;
+}
+
+void QueuedJob::release_latches(Dispatcher& dispatcher) {
+  Keyspace& keyspace = connection_.worker().server().keyspace();
+  std::vector<HeldLatch> held = std::move(latches_);
+  latches_.clear();
+  for (const HeldLatch& latch : held) {
+    for (ShardJob* waiter : keyspace.shard(latch.shard).latches().remove(*latch.latch)) {
+      dispatcher.runner().start(*waiter);
+    }
   }
 }
 

@@ -35,29 +35,23 @@ class UnwatchJob final : public ShardJob, private PostedWork {
   UnwatchJob(Worker& worker, std::vector<Transaction::Watched> watched, std::shared_ptr<WatchMark> mark)
       : worker_(worker), watched_(std::move(watched)), mark_(std::move(mark)) {}
 
-  void run() override {
-    // Also PostedWork::run(), when it was sent home: then it holds what it waited for and goes on.
-    if (sent_home_) {
-      sent_home_ = false;
-      return worker_.dispatcher().runner().resume(*this);
-    }
+  bool execute() override {
     Keyspace& keyspace = worker_.server().keyspace();
     for (const auto& [db, key, was_expired] : watched_) {
       keyspace.shard(keyspace.key(key).shard).watches().remove(db, key, mark_.get());
     }
+    return true;
   }
   void finished() override { delete this; }
   const std::vector<Transaction::Watched>& watched() const { return watched_; }
-  void send_home() override {
-    sent_home_ = true;
-    worker_.loop().post(static_cast<PostedWork*>(this));
-  }
+  void send_home() override { worker_.loop().post(static_cast<PostedWork*>(this)); }
 
  private:
+  void run() override { worker_.dispatcher().runner().resume(*this); }
+
   Worker& worker_;
   std::vector<Transaction::Watched> watched_;
   std::shared_ptr<WatchMark> mark_;
-  bool sent_home_ = false;
 };
 
 void multi(Context& context) {
@@ -155,16 +149,19 @@ void Dispatcher::run_transaction(Session& session) {
   ShardSet shards = transaction.shards;
   for (const auto& watched : transaction.watched) shards.add(server_.keyspace().key(watched.key).shard);
   uint32_t stopped_at = enter_all(shards);
-  if (stopped_at == ShardSet::kEnd) {
+  Latch* latch = stopped_at == ShardSet::kEnd ? find_latch_for_transaction(shards) : nullptr;
+  if (stopped_at == ShardSet::kEnd && !latch) {
     note_wait(run_transaction_held(shards, session, now_ms(), connection.reply()));
     leave_all(shards);
     return;
   }
-  QueuedJob& job = connection.make_job();
-  job.shards = shards;
-  job.now_ms = now_ms();
+  QueuedJob& job = make_job(connection, shards);
   job.is_transaction = true;
   job.needs_home = transaction.needs_home;
+  if (latch) {
+    latch->waiters.push_back(&job);
+    return leave_all(shards);
+  }
   worker_.metrics().queued_for_shard.add();
   runner_.start_from(job, stopped_at);
 }
@@ -193,11 +190,13 @@ uint64_t Dispatcher::run_transaction_held(const ShardSet& held, Session& session
   TransactionSink sink;
   OpLog* log = server_.sink() ? server_.log() : nullptr;
   context_.set_sink(log ? &sink : nullptr);
+  context_.set_may_slice(false);
   reply.array(commands.size());
   for (const OwnedCommand& command : commands) {
     run_timed(*command.command, command.args, {}, session.db.load(std::memory_order_relaxed), now_ms, reply, session);
   }
   context_.set_sink(server_.sink());
+  context_.set_may_slice(true);
   return settle_sequence(held, log ? sink.finish(*log) : 0);
 }
 
