@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "commands/collections.h"
+#include "commands/groups.h"
 #include "text/numbers.h"
 
 namespace strata {

@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "commands/collections.h"
+#include "commands/groups.h"
 
 namespace strata {
 namespace {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "commands/collections.h"
+#include "commands/groups.h"
 #include "text/numbers.h"
 
 namespace strata {

@@ -31,7 +31,7 @@ class Random;
 
 // hash-max-listpack-entries and hash-max-listpack-value.
 struct HashLimits {
-  uint32_t packed_entries = 128;
+  uint32_t packed_entries = 512;
   uint32_t packed_value_bytes = 64;
 };
 

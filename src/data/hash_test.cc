@@ -52,7 +52,7 @@ class HashTest : public ::testing::Test {
   Heap heap_;
   const HashSeed seed_ = HashSeed::fixed(2);
   const DataContext context_{heap_, seed_};
-  HashLimits limits_;
+  HashLimits limits_{.packed_entries = 128};
   Value hash_;
 };
 
