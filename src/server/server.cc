@@ -371,7 +371,21 @@ uint64_t Server::total_changes() const {
 
 uint64_t Server::changes_since_save() const { return total_changes() - save_state_.changes_at_last_save; }
 
+void Server::sample_rates() {
+  uint64_t commands = 0, input = 0, output = 0;
+  for (const auto& worker : workers_) {
+    commands += worker->metrics().commands_processed.get();
+    input += worker->metrics().input_bytes.get();
+    output += worker->metrics().output_bytes.get();
+  }
+  int64_t now_ms = workers_[0]->loop().wall_ms();
+  rates_.commands.sample(now_ms, commands);
+  rates_.input_bytes.sample(now_ms, input);
+  rates_.output_bytes.sample(now_ms, output);
+}
+
 void Server::cron() {
+  sample_rates();
   if (int signal = stop_signal(); signal != 0 && !stop_requested_) {
     log_warning(fmt::format("Received {} scheduling shutdown...", signal_name(signal)));
     request_stop(SaveChoice::kAsConfigured, signal);

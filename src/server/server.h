@@ -15,6 +15,7 @@
 #include "platform/socket.h"
 #include "runtime/listener.h"
 #include "server/options.h"
+#include "server/rates.h"
 #include "server/worker.h"
 
 namespace strata {
@@ -106,6 +107,7 @@ class Server {
   // Bytes that count against maxmemory: shards' heaps, clients' buffers, the log's buffer.
   size_t used_memory() const;
   std::atomic<size_t>& peak_memory() { return peak_memory_; }
+  const Rates& rates() const { return rates_; }
   uint64_t total_changes() const;
   uint64_t changes_since_save() const;
   // Once every 100 ms, on worker 0.
@@ -125,6 +127,7 @@ class Server {
   bool refuse_unprotected(const Socket& socket, bool is_unix);
   int finish();
   void check_save_points();
+  void sample_rates();
 
   std::unique_ptr<Configuration> configuration_;
   std::mutex configuration_mutex_;
@@ -148,6 +151,7 @@ class Server {
   bool load_failed_ = false;
   std::string written_pid_file_;
   std::atomic<size_t> peak_memory_{0};
+  Rates rates_;
   std::atomic<bool> stop_requested_{false};
   std::atomic<SaveChoice> stop_save_{SaveChoice::kAsConfigured};
   std::atomic<int> stop_signal_{0};
