@@ -324,7 +324,12 @@ void Server::check_save_points() {
   int64_t since_s = now_s - save_state_.last_save_s.load(std::memory_order_relaxed);
   // After a failure it is tried again after a while, not in every turn.
   if (!save_state_.last_ok && now_s - save_state_.last_try_s < kSaveRetryS) return;
-  for (const SavePoint& point : options().save_points) {
+  std::vector<SavePoint> points;
+  {
+    std::lock_guard lock(configuration_mutex_);
+    points = options().save_points;
+  }
+  for (const SavePoint& point : points) {
     if (since_s < point.seconds || changes < static_cast<uint64_t>(point.changes)) continue;
     log_notice(fmt::format("{} changes in {} seconds. Saving...", point.changes, point.seconds));
     workers_[0]->dispatcher().run_on_all_shards([this] { static_cast<void>(save_held()); });
