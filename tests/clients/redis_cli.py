@@ -76,7 +76,8 @@ def at_a_terminal(server):
         ("\x15select 3\r", r"\[3\]>"),
     ]:
         terminal.type(keys)
-        terminal.expect(answer)
+        # After a whole line comes the next prompt; keys typed before it would be echoed by the terminal itself.
+        terminal.expect(answer + r".*> $" if keys.endswith("\r") else answer)
     terminal.close()
 
 
