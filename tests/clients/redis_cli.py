@@ -65,7 +65,7 @@ def at_a_terminal(server):
         ("lpush l a b\r", r"\(integer\) 2"),
         ("lrange l 0 -1\r", r'1\) "b".*2\) "a"'),
         ("incr greeting\r", r"\(error\) ERR value is not an integer or out of range"),
-        ("multi\r", r"OK.*\(TX\)>"),
+        ("multi\r", r"OK.*\(TX\)"),
         ("exec\r", r"\(empty array\)"),
         # Help: summary, version and group of a command; then all of a group.
         ("help getrange\r", r"GETRANGE.*key start end.*summary: .*since: 2\.4\.0.*group: string"),
@@ -73,7 +73,7 @@ def at_a_terminal(server):
         # A hint appears while a command is typed; Tab completes its name.
         ("hset ", r"hset .*key field value"),
         ("\x15hincrb\t", r"HINCRBY"),
-        ("\x15select 3\r", r"\[3\]>"),
+        ("\x15select 3\r", r"\[3\]"),
     ]:
         terminal.type(keys)
         # After a whole line comes the next prompt; keys typed before it would be echoed by the terminal itself.

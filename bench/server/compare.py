@@ -1,0 +1,256 @@
+#!/usr/bin/python3
+"""Compares Strata with redis-server on this machine, side by side. The method: README.md beside this file.
+
+    compare.py [--strata build/release/bin/strata-server] [--rounds 5] [--quick] [--threads 2] [--only TEXT]
+
+Prints a table in Markdown: the server's CPU per request, requests per second, latencies, and bytes per key, as medians
+over interleaved rounds, with ratios (how many times better Strata is).
+"""
+
+import argparse
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+
+from resp import encode  # noqa: E402
+from servers import REDIS_SERVER, without_persistence  # noqa: E402
+
+REDIS_BENCHMARK = "/usr/bin/redis-benchmark"
+CLIENTS = 50
+VALUE_BYTES = 64
+SMALL_KEYS, LARGE_KEYS = 100_000, 3_000_000
+FILL_KEYS = 1_000_000
+FILL_BATCH = 1000
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+RUN_CPU_SECONDS = 0.5  # Requests are chosen for about this much CPU of redis-server: /proc counts in steps of 10 ms.
+
+
+class Work:
+    """One row: a command for redis-benchmark, its pipeline, its key space, and what it needs to find."""
+
+    def __init__(self, name, command, cost_us, pipeline=1, keys=SMALL_KEYS, prepare=None):
+        self.name, self.command, self.pipeline, self.keys, self.prepare = name, command, pipeline, keys, prepare
+        self.cost_us = cost_us  # About what redis-server needs for one request.
+
+    def requests(self, quick):
+        return int(RUN_CPU_SECONDS * 1e6 / self.cost_us / (5 if quick else 1))
+
+
+def fill_strings(keys):
+    """Every key that redis-benchmark -r can name, with a value."""
+
+    def fill(connection):
+        pipeline(connection, ((b"SET", b"key:%012d" % number, b"x" * VALUE_BYTES) for number in range(keys)))
+
+    return fill
+
+
+def fill_list(name, elements, size):
+    def fill(connection):
+        pipeline(connection, ((b"RPUSH", name, b"%0*d" % (size, number)) for number in range(elements)))
+
+    return fill
+
+
+def pipeline(connection, commands):
+    """Sends commands in batches and drops their replies."""
+    batch, waiting = [], 0
+    for command in commands:
+        batch.append(encode(command))
+        if len(batch) == FILL_BATCH:
+            connection.send(b"".join(batch))
+            waiting, batch = waiting + FILL_BATCH, []
+            for _ in range(FILL_BATCH):
+                connection.read()
+    connection.send(b"".join(batch))
+    for _ in batch:
+        connection.read()
+
+
+KEY, VALUE = "key:__rand_int__", "x" * VALUE_BYTES
+GET, SET = ["GET", KEY], ["SET", KEY, VALUE]
+
+ONE_THREAD = [
+    *(Work(f"GET, pipeline {deep}", GET, cost, deep, prepare=fill_strings(SMALL_KEYS))
+      for deep, cost in ((1, 7.2), (16, 0.9), (100, 0.57))),
+    *(Work(f"SET, pipeline {deep}", SET, cost, deep, prepare=fill_strings(SMALL_KEYS))
+      for deep, cost in ((1, 7.2), (16, 1.1), (100, 0.8))),
+    *(Work(f"GET, 3 M keys, pipeline {deep}", GET, cost, deep, LARGE_KEYS, fill_strings(LARGE_KEYS))
+      for deep, cost in ((16, 1.9), (100, 1.5))),
+    *(Work(f"SET, 3 M keys, pipeline {deep}", SET, cost, deep, LARGE_KEYS, fill_strings(LARGE_KEYS))
+      for deep, cost in ((16, 2.2), (100, 1.8))),
+    Work("INCR, pipeline 16", ["INCR", "counter:__rand_int__"], 0.7, 16),
+    Work("LPUSH, pipeline 16", ["LPUSH", "mylist", VALUE], 0.7, 16),
+    Work("SADD, pipeline 16", ["SADD", "myset", "element:__rand_int__"], 0.8, 16),
+    Work("HSET, pipeline 16", ["HSET", "myhash", "element:__rand_int__", VALUE], 0.95, 16),
+    Work("ZADD, pipeline 16", ["ZADD", "myzset", "__rand_int__", "element:__rand_int__"], 2, 16),
+    Work("MSET of 10, pipeline 16", ["MSET", *[KEY, VALUE] * 10], 4.2, 16),
+    Work("LRANGE_100, pipeline 16", ["LRANGE", "list", "0", "99"], 3.2, 16, prepare=fill_list(b"list", 600, 3)),
+    Work("LRANGE_600, pipeline 16", ["LRANGE", "list", "0", "599"], 17, 16, prepare=fill_list(b"list", 600, 3)),
+    Work("LRANGE of 100 × 10 KiB", ["LRANGE", "list", "0", "-1"], 350, 1, prepare=fill_list(b"list", 100, 10240)),
+]
+MORE_THREADS = [work for work in ONE_THREAD if work.command in (GET, SET) and work.keys == SMALL_KEYS]
+
+
+# --- Measuring ------------------------------------------------------------------------------------------------
+
+
+def cpu_seconds(stat_path):
+    """User and system time of a process or thread, from its stat file."""
+    fields = stat_path.read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
+
+
+def cpu_by_thread(pid):
+    return {task.name: cpu_seconds(task / "stat") for task in Path(f"/proc/{pid}/task").iterdir()}
+
+
+def resident_bytes(pid):
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def drive(server, work, quick):
+    """One run of redis-benchmark: a dict of figures."""
+    requests = max(work.requests(quick), CLIENTS * work.pipeline)
+    threads_before = cpu_by_thread(server.pid)
+    before = cpu_seconds(Path(f"/proc/{server.pid}/stat"))
+    run = subprocess.run([REDIS_BENCHMARK, "-p", str(server.port), "-c", str(CLIENTS), "-n", str(requests), "-P",
+                          str(work.pipeline), "-r", str(work.keys), *work.command],
+                         capture_output=True, text=True, check=True)
+    used = cpu_seconds(Path(f"/proc/{server.pid}/stat")) - before
+    shares = sorted((now - threads_before.get(task, 0) for task, now in cpu_by_thread(server.pid).items()), reverse=True)
+    figures = parse_latencies(run.stdout)
+    figures["cpu_us"] = used / requests * 1e6
+    figures["shares"] = [share / used for share in shares if used and share / used > 0.02]
+    return figures
+
+
+def parse_latencies(text):
+    """Rate and latencies from redis-benchmark's report: --csv would leave p99.9 out."""
+    rate = float(re.search(r"throughput summary: ([\d.]+) requests", text).group(1))
+    summary = re.search(r"latency summary.*?\n.*?\n\s+([\d. ]+)", text, re.S).group(1).split()
+    _, _, p50, _, p99, _ = map(float, summary)
+    steps = re.findall(r"([\d.]+)% <= ([\d.]+) milliseconds", text.split("Cumulative distribution")[0])
+    p999 = next((float(ms) for percent, ms in steps if float(percent) >= 99.9), p99)
+    return {"rps": rate, "p50": p50, "p99": p99, "p99.9": p999}
+
+
+def median(runs, name):
+    return statistics.median(run[name] for run in runs)
+
+
+def measure(work, makers, options):
+    """Figures of each server in its interleaved rounds. The servers are up together, and idle in turn."""
+    runs = [[] for _ in makers]
+    servers = [make() for make in makers]
+    for server in servers:
+        server.__enter__()
+    try:
+        for server in servers:
+            if work.prepare:
+                work.prepare(server.connect())
+            drive(server, work, quick=True)  # Warms up, and creates what the command works on.
+        for _ in range(options.rounds):
+            for server, results in zip(servers, runs):
+                results.append(drive(server, work, options.quick))
+    finally:
+        for server in servers:
+            server.__exit__()
+    return runs
+
+
+def fill_and_weigh(make, rounds_keys=FILL_KEYS):
+    """Bytes of RSS for each key: 16-byte keys, 64-byte values."""
+    with make() as server:
+        connection = server.connect(timeout=120.0)
+        connection.command("PING")
+        empty = resident_bytes(server.pid)
+        pipeline(connection, ((b"SET", b"key:%012d" % number, b"x" * VALUE_BYTES) for number in range(rounds_keys)))
+        return (resident_bytes(server.pid) - empty) / rounds_keys
+
+
+# --- Printing -----------------------------------------------------------------------------------------------------
+
+
+def row(*cells):
+    print("| " + " | ".join(cells) + " |", flush=True)
+
+
+def print_comparison(options, makers):
+    row("work (50 clients, 64-byte values)", "CPU µs/request", "Redis", "less CPU", "requests/s", "Redis", "p50 / p99 / p99.9 ms", "Redis")
+    row(*["---"] * 8)
+    for work in selected(ONE_THREAD, options):
+        ours, theirs = measure(work, makers, options)
+        cpu, cpu_redis = median(ours, "cpu_us"), median(theirs, "cpu_us")
+        row(work.name, f"{cpu:.2f}", f"{cpu_redis:.2f}", f"**{cpu_redis / cpu if cpu else 0:.1f}×**",
+            rate(ours), rate(theirs), latencies(ours), latencies(theirs))
+    if not options.only:
+        ours, theirs = (statistics.median(fill_and_weigh(make) for _ in range(1 if options.quick else 3)) for make in makers)
+        print(f"\nBytes of RSS per key (1 M keys of 16 bytes, 64-byte values): {ours:.0f}; Redis {theirs:.0f}; "
+              f"**{ours / theirs:.2f}×**")
+
+
+def print_threads(options, makers):
+    """Strata with one and with more threads: what a request costs, and who carries how much."""
+    row("work", "CPU µs, 1 thread", f"CPU µs, {options.threads} threads", "ratio", "share of CPU by thread")
+    row(*["---"] * 5)
+    for work in selected(MORE_THREADS, options):
+        one, more = measure(work, makers, options)
+        shares = [statistics.median(column) for column in zip(*(run["shares"][: options.threads] for run in more))]
+        row(work.name, f"{median(one, 'cpu_us'):.2f}", f"{median(more, 'cpu_us'):.2f}",
+            f"{median(more, 'cpu_us') / median(one, 'cpu_us'):.2f}", " / ".join(f"{share:.0%}" for share in shares))
+
+
+def selected(works, options):
+    return [work for work in works if options.only.lower() in work.name.lower()]
+
+
+def rate(runs):
+    return f"{median(runs, 'rps') / 1000:,.0f}k"
+
+
+def latencies(runs):
+    return " / ".join(f"{median(runs, name):.2f}" for name in ("p50", "p99", "p99.9"))
+
+
+def machine():
+    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    return f"{os.cpu_count()} cores, {model.group(1) if model else platform.machine()}, Linux {platform.release()}"
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("--strata", default=str(ROOT / "build/release/bin/strata-server"))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="one short round: a look, not a measurement")
+    parser.add_argument("--threads", type=int, default=1, help="2: compare Strata with itself at one thread")
+    parser.add_argument("--only", default="", help="rows whose name holds this text")
+    parser.add_argument("--server-options", default="", help="more options for strata-server")
+    options = parser.parse_args()
+    if options.quick:
+        options.rounds = 1
+
+    def strata(threads):
+        return lambda: without_persistence(options.strata, "--threads", threads, *options.server_options.split())
+
+    version = subprocess.run([REDIS_SERVER, "--version"], capture_output=True, text=True, check=True).stdout
+    print(f"{time.strftime('%Y-%m-%d')}, {machine()}, Redis {re.search('v=([0-9.]+)', version).group(1)}, "
+          f"median of {options.rounds} interleaved rounds\n")
+    if options.threads == 1:
+        print_comparison(options, [strata(1), lambda: without_persistence(REDIS_SERVER)])
+    else:
+        print_threads(options, [strata(1), strata(options.threads)])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
