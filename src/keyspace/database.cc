@@ -48,13 +48,13 @@ Entry* Database::allocate(const Key& key, size_t value_size, bool is_inline, boo
 
 void Database::link_deadline(Entry* entry, int64_t deadline_ms) {
   entry->expiry_link().deadline_ms = deadline_ms;
-  deadline_sum_ms_ += static_cast<uint64_t>(deadline_ms);
+  add_to_deadline_sum(static_cast<uint64_t>(deadline_ms));
   wheel_.add(entry->expiry_link(), clock_->now_ms);
   clock_->note_deadline(deadline_ms);
 }
 
 void Database::unlink_deadline(Entry* entry) {
-  deadline_sum_ms_ -= static_cast<uint64_t>(entry->expiry_link().deadline_ms);
+  add_to_deadline_sum(0 - static_cast<uint64_t>(entry->expiry_link().deadline_ms));
   wheel_.remove(entry->expiry_link());
 }
 
@@ -266,7 +266,7 @@ bool Database::clear_deadline(const Key& key, Entry* entry) {
 
 void Database::flush(bool synchronously) {
   wheel_.clear();
-  deadline_sum_ms_ = 0;
+  deadline_sum_ms_.store(0, std::memory_order_relaxed);
   KeyTable::Detached* detached = table_.detach();
   if (!detached) return;
   if (!synchronously) return lazy_free_->discard_table(detached);

@@ -76,10 +76,11 @@ class Database {
   // True when it had one.
   bool clear_deadline(const Key& key, Entry* entry);
 
+  // Any thread may ask for these three.
   size_t count() const { return table_.count(); }
   size_t deadline_count() const { return wheel_.count(); }
   // For avg_ttl in INFO. Wraps around when absurd deadlines add up.
-  int64_t deadline_sum_ms() const { return static_cast<int64_t>(deadline_sum_ms_); }
+  int64_t deadline_sum_ms() const { return static_cast<int64_t>(deadline_sum_ms_.load(std::memory_order_relaxed)); }
   KeyTable& table() { return table_; }
   const KeyTable& table() const { return table_; }
   ExpiryWheel& wheel() { return wheel_; }
@@ -93,6 +94,9 @@ class Database {
   Entry* allocate(const Key& key, size_t value_size, bool is_inline, bool with_deadline);
   // Puts a new entry where the key was, or into the table.
   Result<Entry*> replace(const Key& key, Entry* old, Entry* fresh, int64_t deadline_ms);
+  void add_to_deadline_sum(uint64_t ms) {
+    deadline_sum_ms_.store(deadline_sum_ms_.load(std::memory_order_relaxed) + ms, std::memory_order_relaxed);
+  }
   void link_deadline(Entry* entry, int64_t deadline_ms);
   void unlink_deadline(Entry* entry);
   // Moves the entry into one with or without room for a deadline, or with another kind of body.
@@ -105,7 +109,7 @@ class Database {
   ShardClock* clock_;
   KeyTable table_;
   ExpiryWheel wheel_;
-  uint64_t deadline_sum_ms_ = 0;
+  std::atomic<uint64_t> deadline_sum_ms_{0};
 };
 
 }  // namespace strata

@@ -3,14 +3,19 @@
 #include <algorithm>
 #include <bit>
 
-namespace strata {
+#include "base/assert.h"
 
-void ExpiryWheel::push(ExpiryLink*& head, ExpiryLink& link) {
+namespace strata {
+namespace {
+
+void push(ExpiryLink*& head, ExpiryLink& link) {
   link.next = head;
   link.previous_next = &head;
   if (head) head->previous_next = &link.next;
   head = &link;
 }
+
+}  // namespace
 
 void ExpiryWheel::relocate(ExpiryLink& to) {
   *to.previous_next = &to;
@@ -18,44 +23,76 @@ void ExpiryWheel::relocate(ExpiryLink& to) {
 }
 
 void ExpiryWheel::place(ExpiryLink& link, int64_t at_ms) {
-  int64_t tick = std::clamp(at_ms, clock_ms_, clock_ms_ + kHorizonMs);
+  int64_t tick = std::clamp(at_ms, clock_ms_, clock_ms_ | kHorizonMs);
   uint64_t differing = static_cast<uint64_t>(tick ^ clock_ms_);
   int level = differing == 0 ? 0 : (std::bit_width(differing) - 1) / kSlotBits;
-  if (level >= kLevels) level = kLevels - 1;
-  int slot = static_cast<int>(tick >> (level * kSlotBits)) & (kSlots - 1);
-  levels_[level].occupied |= uint64_t{1} << slot;
-  push(levels_[level].slots[slot], link);
+  int index = static_cast<int>(tick >> (level * kSlotBits)) & (kSlots - 1);
+  occupied_[level] |= uint64_t{1} << index;
+  push(slots_[level * kSlots + index], link);
 }
 
 void ExpiryWheel::add(ExpiryLink& link, int64_t now_ms) {
-  if (!levels_) levels_ = std::make_unique<Level[]>(kLevels);
-  if (count_ == 0) clock_ms_ = now_ms;
-  ++count_;
+  if (!slots_) slots_.reset(new ExpiryLink*[kLevels * kSlots]());
+  if (count() == 0) {
+    clock_ms_ = now_ms;
+    std::fill(std::begin(occupied_), std::end(occupied_), 0);
+    rewound_.reset();
+  } else if (now_ms < clock_ms_ - kClockSlackMs) {
+    rewind(now_ms);
+  }
+  set_count(count() + 1);
   place(link, link.deadline_ms);
 }
 
 void ExpiryWheel::postpone(ExpiryLink& link, int64_t until_ms) {
-  ++count_;
+  set_count(count() + 1);
   place(link, until_ms);
 }
 
 void ExpiryWheel::remove(ExpiryLink& link) {
   *link.previous_next = link.next;
   if (link.next) link.next->previous_next = link.previous_next;
-  --count_;  // the occupied bit of an emptied slot is cleared when the clock comes by
+  set_count(count() - 1);
 }
 
-// Empties a list: what is due is handed out, what is not finds its new place.
-bool ExpiryWheel::drain(ExpiryLink*& head, int64_t now_ms, size_t& budget, FunctionRef<void(ExpiryLink&)> expire) {
-  while (head) {
+void ExpiryWheel::take(ExpiryLink*& slot) {
+  moving_ = slot;
+  slot = nullptr;
+  if (moving_) moving_->previous_next = &moving_;
+}
+
+// The links stay where they are; the old slots are emptied into the new ones by advance(). A second setting back
+// waits for the end of that.
+void ExpiryWheel::rewind(int64_t now_ms) {
+  if (rewound_) return;
+  rewound_ = std::move(slots_);
+  rewound_next_ = 0;
+  slots_.reset(new ExpiryLink*[kLevels * kSlots]());
+  std::fill(std::begin(occupied_), std::end(occupied_), 0);
+  clock_ms_ = now_ms;
+}
+
+void ExpiryWheel::take_rewound() {
+  while (rewound_next_ < kLevels * kSlots) {
+    take(rewound_[rewound_next_++]);
+    if (moving_) return;
+  }
+  rewound_.reset();
+}
+
+// What is due is handed out, what is not finds its new place.
+bool ExpiryWheel::drain_moving(int64_t now_ms, size_t& budget, FunctionRef<void(ExpiryLink&)> expire) {
+  while (moving_) {
     if (budget == 0) return false;
     --budget;
-    ExpiryLink& link = *head;
-    if (link.next) __builtin_prefetch(link.next);
-    head = link.next;
-    if (head) head->previous_next = &head;
+    ExpiryLink& link = *moving_;
+    if (link.next) {
+      __builtin_prefetch(link.next);
+      link.next->previous_next = &moving_;
+    }
+    moving_ = link.next;
     if (link.deadline_ms <= now_ms) {
-      --count_;
+      set_count(count() - 1);
       expire(link);
     } else {
       place(link, link.deadline_ms);
@@ -64,68 +101,58 @@ bool ExpiryWheel::drain(ExpiryLink*& head, int64_t now_ms, size_t& budget, Funct
   return true;
 }
 
+// The earliest slot that may hold links: a lower level's slots all lie before the next slot of a higher one.
+ExpiryWheel::NextSlot ExpiryWheel::next_slot() const {
+  for (int level = 0; level < kLevels; ++level) {
+    int shift = level * kSlotBits;
+    int64_t position = clock_ms_ >> shift;
+    int current = static_cast<int>(position & (kSlots - 1));
+    uint64_t ahead = occupied_[level] & (~uint64_t{0} << current);
+    if (level > 0) ahead &= ~(uint64_t{1} << current);
+    if (!ahead) continue;
+    int index = std::countr_zero(ahead);
+    return {level, index, ((position & ~int64_t{kSlots - 1}) | index) << shift};
+  }
+  return {kLevels, 0, INT64_MAX};
+}
+
 bool ExpiryWheel::advance(int64_t now_ms, size_t budget, FunctionRef<void(ExpiryLink&)> expire) {
-  while (count_ > 0) {
-    for (ExpiryLink*& moving : moving_) {
-      if (!drain(moving, now_ms, budget, expire)) return false;
-    }
-    // The rest of the current level-0 turn.
-    Level& ticks = levels_[0];
-    int slot = static_cast<int>(clock_ms_) & (kSlots - 1);
-    uint64_t ahead = ticks.occupied >> slot;
-    int64_t turn_end = clock_ms_ | (kSlots - 1);
-    if (ahead) {
-      int64_t next = clock_ms_ + std::countr_zero(ahead);
-      if (next > now_ms) return clock_ms_ = std::max(clock_ms_, now_ms), true;
-      clock_ms_ = next;
-      int index = static_cast<int>(next) & (kSlots - 1);
-      if (!drain(ticks.slots[index], now_ms, budget, expire)) return false;
-      ticks.occupied &= ~(uint64_t{1} << index);
+  while (count() > 0) {
+    if (!drain_moving(now_ms, budget, expire)) return false;
+    if (now_ms < clock_ms_ - kClockSlackMs) rewind(now_ms);
+    if (rewound_) {
+      take_rewound();
       continue;
     }
-    if (turn_end >= now_ms) return clock_ms_ = std::max(clock_ms_, now_ms), true;
-    // The turn is over: the clock enters the next one, and the slots of higher levels that begin
-    // exactly there move down, the highest first.
-    clock_ms_ = turn_end + 1;
-    int level = 1;
-    while (level < kLevels - 1 && ((clock_ms_ >> (level * kSlotBits)) & (kSlots - 1)) == 0) ++level;
-    for (; level >= 1; --level) {
-      int index = static_cast<int>(clock_ms_ >> (level * kSlotBits)) & (kSlots - 1);
-      Level& upper = levels_[level];
-      if (!(upper.occupied >> index & 1)) continue;
-      upper.occupied &= ~(uint64_t{1} << index);
-      ExpiryLink*& from = upper.slots[index];
-      if (!from) continue;
-      moving_[level] = from;
-      from->previous_next = &moving_[level];
-      from = nullptr;
+    NextSlot next = next_slot();
+    if (next.level == kLevels) {
+      STRATA_ASSERT(count() == 0, "an expiry link lies in no slot");
+      break;
     }
+    // The levels below hold nothing; what their bits still say is stale.
+    std::fill(occupied_, occupied_ + next.level, 0);
+    if (next.begins_ms > now_ms) {
+      clock_ms_ = std::max(clock_ms_, now_ms);
+      return true;
+    }
+    clock_ms_ = next.begins_ms;
+    occupied_[next.level] &= ~(uint64_t{1} << next.index);
+    take(slots_[next.level * kSlots + next.index]);
   }
   return true;
 }
 
 int64_t ExpiryWheel::next_due_ms() const {
-  if (count_ == 0) return INT64_MAX;
-  for (const ExpiryLink* moving : moving_) {
-    if (moving) return clock_ms_;
-  }
-  for (int level = 0; level < kLevels; ++level) {
-    int shift = level * kSlotBits;
-    int current = static_cast<int>(clock_ms_ >> shift) & (kSlots - 1);
-    // On higher levels the current slot has already moved down.
-    uint64_t ahead = levels_[level].occupied >> current;
-    if (level > 0) ahead &= ~uint64_t{1};
-    if (!ahead) continue;
-    int64_t base = clock_ms_ >> shift;
-    return level == 0 ? clock_ms_ + std::countr_zero(ahead) : (base + std::countr_zero(ahead)) << shift;
-  }
-  return clock_ms_ + kSlots * kSlots;  // only slots beyond the horizon: look again in a few seconds
+  if (count() == 0) return INT64_MAX;
+  return moving_ || rewound_ ? 0 : next_slot().begins_ms;
 }
 
 void ExpiryWheel::clear() {
-  levels_.reset();
-  std::fill(std::begin(moving_), std::end(moving_), nullptr);
-  count_ = 0;
+  slots_.reset();
+  rewound_.reset();
+  std::fill(std::begin(occupied_), std::end(occupied_), 0);
+  moving_ = nullptr;
+  set_count(0);
 }
 
 }  // namespace strata

@@ -94,7 +94,7 @@ void KeyTable::prefetch_bucket(uint64_t hash) const {
   const Layout* layout = layout_.load(std::memory_order_acquire);
   if (!layout) return;
   size_t index = bucket_index(hash, layout->bucket_count.load(std::memory_order_acquire));
-  const Bucket* segment = layout->segments[index >> kSegmentShift].load(std::memory_order_relaxed);
+  const Bucket* segment = layout->segments[index >> kSegmentShift].load(std::memory_order_acquire);
   if (segment) __builtin_prefetch(segment + (index & (kSegmentBuckets - 1)));
 }
 
@@ -102,7 +102,7 @@ void KeyTable::prefetch_entry(uint64_t hash) const {
   const Layout* layout = layout_.load(std::memory_order_acquire);
   if (!layout) return;
   size_t index = bucket_index(hash, layout->bucket_count.load(std::memory_order_acquire));
-  const Bucket* segment = layout->segments[index >> kSegmentShift].load(std::memory_order_relaxed);
+  const Bucket* segment = layout->segments[index >> kSegmentShift].load(std::memory_order_acquire);
   if (!segment) return;
   const Bucket* bucket = segment + (index & (kSegmentBuckets - 1));
   uint64_t tag = tag_of(hash);
@@ -245,11 +245,10 @@ Entry* KeyTable::remove(Bytes key, uint64_t hash) {
   return entry;
 }
 
-// Empties the chain that starts at `from` and places every slot again in the bucket that target(hash) names. The
-// overflow buckets of the old chain suffice for the new ones: n entries never need more of them in two chains.
-template <typename F>
-void KeyTable::redistribute(Bucket* from, F&& target) {
-  Bucket* spare = nullptr;
+// Empties the chain that starts at `from` and places every slot again in the bucket that target(slot) names. The
+// overflow buckets of the old chain and `spare` must suffice for the new ones.
+template <typename Target>
+void KeyTable::redistribute(Bucket* from, Bucket* spare, Target&& target) {
   Bucket* source = from;
   while (source) {
     uint64_t slots[kSlots];
@@ -263,12 +262,8 @@ void KeyTable::redistribute(Bucket* from, F&& target) {
       spare = source;
     }
     for (uint64_t slot : slots) {
-      if (slot) __builtin_prefetch(reinterpret_cast<const void*>(slot & kPointerMask));
-    }
-    for (uint64_t slot : slots) {
       if (!slot) continue;
-      const auto* entry = reinterpret_cast<const Entry*>(slot & kPointerMask);
-      bool placed = place(target(hash_bytes(entry->key(), *seed_)), slot, &spare);
+      bool placed = place(target(slot), slot, &spare);
       STRATA_ASSERT(placed);
     }
     source = next;
@@ -284,9 +279,40 @@ void KeyTable::split_one() {
   Bucket* from = bucket_at(layout, low);
   Bucket* to = bucket_at(layout, count);
   for (uint64_t& slot : to->slots) store(slot, 0);
+  for (const Bucket* bucket = from; bucket; bucket = next_in_chain(bucket)) {
+    for (uint64_t slot : bucket->slots) {
+      if (slot) __builtin_prefetch(reinterpret_cast<const void*>(slot & kPointerMask));
+    }
+  }
+  // No spare bucket is needed: n entries in two chains never overflow into more of them than in one.
   uint64_t high_bit = std::bit_floor(count);
-  redistribute(from, [&](uint64_t hash) { return hash & high_bit ? to : from; });
+  redistribute(from, nullptr, [&](uint64_t slot) {
+    const auto* entry = reinterpret_cast<const Entry*>(slot & kPointerMask);
+    return hash_bytes(entry->key(), *seed_) & high_bit ? to : from;
+  });
   layout->bucket_count.store(count + 1, std::memory_order_release);
+}
+
+// Overflow buckets for the entries of one chain behind another: each takes seven, because one slot becomes the link.
+bool KeyTable::spare_for_merge(const Bucket* from, const Bucket* to, Bucket** spare) {
+  auto entries = [](const Bucket* bucket) {
+    size_t count = 0;
+    for (; bucket; bucket = next_in_chain(bucket)) {
+      for (uint64_t slot : bucket->slots) count += slot != 0 && slot >> kTagShift != kLinkTag;
+    }
+    return count;
+  };
+  const Bucket* last = to;
+  while (const Bucket* next = next_in_chain(last)) last = next;
+  size_t room = kSlots - entries(last);
+  size_t coming = entries(from);
+  for (; coming > room; room += kSlots - 1) {
+    Bucket* bucket = allocate_buckets(1);
+    if (!bucket) return free_spare(*spare), false;
+    bucket->slots[0] = reinterpret_cast<uint64_t>(*spare);
+    *spare = bucket;
+  }
+  return true;
 }
 
 void KeyTable::merge_one() {
@@ -294,23 +320,10 @@ void KeyTable::merge_one() {
   size_t last = bucket_count() - 1;
   Bucket* from = bucket_at(layout, last);
   Bucket* to = bucket_at(layout, last & (std::bit_floor(last) - 1));
-  // The entries of a bucket without overflow fit with at most two new buckets; longer chains wait.
-  if (next_in_chain(from)) return;
   Bucket* spare = nullptr;
-  for (int i = 0; i < 2; ++i) {
-    Bucket* bucket = allocate_buckets(1);
-    if (!bucket) return free_spare(spare);
-    bucket->slots[0] = reinterpret_cast<uint64_t>(spare);
-    spare = bucket;
-  }
+  if (!spare_for_merge(from, to, &spare)) return;
   layout->bucket_count.store(last, std::memory_order_release);
-  for (uint64_t& slot : from->slots) {
-    if (slot == 0) continue;
-    bool placed = place(to, slot, &spare);
-    STRATA_ASSERT(placed);
-    store(slot, 0);
-  }
-  free_spare(spare);
+  redistribute(from, spare, [to](uint64_t) { return to; });
   if ((last & (kSegmentBuckets - 1)) == 0 && last >= kSegmentBuckets) {
     graveyard_->bury(layout->segments[last >> kSegmentShift].exchange(nullptr, std::memory_order_relaxed));
     memory_bytes_ -= kSegmentBuckets * sizeof(Bucket);
@@ -349,19 +362,24 @@ bool KeyTable::add_bucket_room() {
     heap_->free(block);
     return false;
   }
+  Bucket* before = nullptr;
   if (grow_first) {
     if (old) {
-      Bucket* before = old->segments[0].load(std::memory_order_relaxed);
+      before = old->segments[0].load(std::memory_order_relaxed);
       std::memcpy(static_cast<void*>(fresh), before, count * sizeof(Bucket));
       memory_bytes_ -= first_capacity * sizeof(Bucket);
-      graveyard_->bury(before);
     }
     layout->segments[0].store(fresh, std::memory_order_relaxed);
   } else {
     layout->segments[segment].store(fresh, std::memory_order_relaxed);
   }
   layout_.store(layout, std::memory_order_release);
-  if (old) graveyard_->bury(old);
+  memory_bytes_ += Heap::usable_size(layout);
+  if (old) {
+    memory_bytes_ -= Heap::usable_size(old);
+    graveyard_->bury(old);
+    if (before) graveyard_->bury(before);
+  }
   return true;
 }
 

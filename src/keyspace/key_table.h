@@ -57,7 +57,7 @@ class KeyTable {
 
   size_t count() const { return count_.load(std::memory_order_relaxed); }
   size_t bucket_count() const;
-  size_t memory_bytes() const { return memory_bytes_; }
+  size_t memory_bytes() const { return memory_bytes_; }  // buckets and what leads to them, not the entries
 
   // Visits every entry of the bucket at the cursor and returns the next cursor; 0 at the end.
   uint64_t scan(uint64_t cursor, FunctionRef<void(Entry*)> visit) const;
@@ -92,7 +92,9 @@ class KeyTable {
   static Bucket* next_in_chain(const Bucket* bucket);
   uint64_t* find_slot(Bytes key, uint64_t hash, Bucket** bucket, Bucket** primary) const;
   bool place(Bucket* primary, uint64_t slot, Bucket** spare);
-  template <typename F> void redistribute(Bucket* from, F &&target);
+  template <typename Target>
+  void redistribute(Bucket* from, Bucket* spare, Target&& target);
+  bool spare_for_merge(const Bucket* from, const Bucket* to, Bucket** spare);
   void split_one();
   void merge_one();
   bool add_bucket_room();

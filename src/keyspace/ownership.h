@@ -12,7 +12,7 @@
 //      waits", and a waiter that finds it free takes it instead of queueing.
 //   4. What was written inside is seen by the next one inside (release on leaving, acquire on entering).
 //
-// With one thread (`shared` false) enter and leave are a plain load and store.
+// With one thread (`shared` false) enter and leave are a plain load and store each; waiting works as ever.
 
 #pragma once
 
@@ -77,15 +77,8 @@ class Ownership {
 
   // Null: the shard is free now. Otherwise the shard belongs to the returned request, which the caller must see to.
   [[nodiscard]] ShardWaiter* leave() {
-    if (!shared_) {
-      word_.store(kFree, std::memory_order_relaxed);
-      return nullptr;
-    }
     if (!next_in_line_) [[likely]] {
-      uintptr_t held = kHeld;
-      if (word_.compare_exchange_strong(held, kFree, std::memory_order_release, std::memory_order_acquire)) {
-        return nullptr;
-      }
+      if (try_free()) return nullptr;
       take_in();
     }
     ShardWaiter* next = next_in_line_;
@@ -102,6 +95,14 @@ class Ownership {
   static constexpr uintptr_t kHeld = 1;
   // About 1 us: the length of a short command. A command that takes longer is not worth burning a core for.
   static constexpr int kSpinRounds = 40;
+
+  bool try_free() {
+    uintptr_t held = kHeld;
+    if (shared_) return word_.compare_exchange_strong(held, kFree, std::memory_order_release, std::memory_order_relaxed);
+    if (word_.load(std::memory_order_relaxed) != kHeld) return false;
+    word_.store(kFree, std::memory_order_relaxed);
+    return true;
+  }
 
   void take_in() {
     auto* newest = reinterpret_cast<ShardWaiter*>(word_.exchange(kHeld, std::memory_order_acq_rel));

@@ -76,7 +76,7 @@ bool Shard::expire_due(int64_t now_ms, size_t budget, EffectSink* sink) {
     if (!database || database->deadline_count() == 0) continue;
     done &= database->wheel().advance(now_ms, budget, [&](ExpiryLink& link) {
       Entry* entry = Entry::of(&link);
-      int64_t lag = now_ms - link.deadline_ms;
+      int64_t lag = now_ms - std::max<int64_t>(0, link.deadline_ms);
       if (lag > expiry_lag_ms_max.load(std::memory_order_relaxed)) {
         expiry_lag_ms_max.store(lag, std::memory_order_relaxed);
       }

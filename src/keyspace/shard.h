@@ -44,7 +44,7 @@ class alignas(64) Shard {
   Entry* find_live(uint16_t db, const Key& key, int64_t now_ms, EffectSink* sink);
   // Deletes because its time has come.
   void expire(uint16_t db, const Key& key, EffectSink* sink);
-  // Deletes what is due, oldest first, at most about `budget` keys; true when nothing is due any more.
+  // Deletes what is due, oldest first, at most about `budget` keys of each database; true when nothing is due any more.
   bool expire_due(int64_t now_ms, size_t budget, EffectSink* sink);
   // Earliest time at which expire_due() has something to do. Other threads may read it.
   int64_t next_due_ms() const { return clock_.next_due_ms.load(std::memory_order_relaxed); }
