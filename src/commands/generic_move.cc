@@ -5,7 +5,9 @@
 // integers.
 
 #include "base/assert.h"
+#include "commands/collection_copy.h"
 #include "commands/generic.h"
+#include "keyspace/lazy_free.h"
 
 namespace strata {
 namespace {
@@ -79,6 +81,44 @@ Result<Entry*> copy_entry(Context& context, const Entry& entry, const Place& to)
 }
 
 // args[i] as the number of a database. False: the error was replied.
+// COPY of a collection too large for one stay in the shard. The source is latched, so that it does not change; the new key
+// appears when all is there.
+class CopyWork final : public SlicedWork {
+ public:
+  CopyWork(Context& context, const Entry& entry, const Place& to, bool replaces)
+      : copy_(entry.value(), context.data(to.key), context.options()),
+        deadline_ms_(entry.deadline_ms()),
+        to_db_(to.db),
+        replaces_(replaces) {}
+
+  bool step(Context& context) override {
+    Place to = {context.key(2), to_db_};
+    Database& target = context.database(to.key, to.db);
+    auto done = copy_.step(kSliceElements);
+    if (done && !*done) return false;
+    Value value = copy_.take();
+    bool is_taken = done && !replaces_ && context.find_in(to.key, to.db);
+    if (!done || is_taken) {
+      target.discard(value);
+      if (context.check(done)) context.reply().integer(0);
+      return true;
+    }
+    auto placed = target.put(to.key, value, deadline_ms_);
+    if (!placed) target.discard(value);
+    if (!context.check(placed)) return true;
+    context.shard(to.key).ask_for_cleaning();
+    context.changed_in(to.key, to.db);
+    context.reply().integer(1);
+    return true;
+  }
+
+ private:
+  CollectionCopy copy_;
+  int64_t deadline_ms_;
+  uint16_t to_db_;
+  bool replaces_;
+};
+
 bool parse_db(Context& context, size_t i, uint16_t& db) {
   int64_t number;
   if (!context.parse_integer(i, number)) return false;
@@ -160,6 +200,9 @@ void copy_key(Context& context) {
   const Entry* entry = context.find(from.key);
   if (!entry) return context.reply().integer(0);
   if (context.find_in(to.key, to.db) && !replace) return context.reply().integer(0);
+  if (context.may_slice() && entry->type() != Type::kString && element_count(entry->value()) > kSliceElements) {
+    return context.slice(std::make_unique<CopyWork>(context, *entry, to, replace), {{.arg = 1, .is_exclusive = false}});
+  }
   if (!context.check(copy_entry(context, *entry, to))) return;
   context.shard(to.key).ask_for_cleaning();
   context.changed_in(to.key, to.db);

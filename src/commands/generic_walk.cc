@@ -83,9 +83,48 @@ uint64_t walk(Context& context, uint64_t cursor, uint64_t count, Visit&& visit) 
   return position * shard_count + shard;
 }
 
+// KEYS over many keys: shard by shard, slice by slice. What is written meanwhile may be seen or not.
+class KeysWork final : public SlicedWork {
+ public:
+  bool step(Context& context) override {
+    Bytes pattern = context.arg(1);
+    bool is_all = pattern == "*";
+    Reply found(output_, context.reply().resp3());
+    const Database* database = context.keyspace().shard(shard_).peek(context.db());
+    size_t seen = 0;
+    do {
+      position_ = !database ? 0 : database->table().scan(position_, [&](Entry* entry) {
+        ++seen;
+        if (is_expired(context, *entry) || !(is_all || glob_match(pattern, entry->key(), false))) return;
+        found.bulk(entry->key());
+        ++count_;
+      });
+    } while (position_ != 0 && seen < kSliceElements);
+    if (position_ == 0 && ++shard_ == context.keyspace().shard_count()) {
+      context.reply().array(count_);
+      if (!context.reply().muted()) context.reply().output().splice(std::move(output_));
+      return true;
+    }
+    return false;
+  }
+  void choose_shards(ShardSet& shards) override {
+    shards = {};
+    shards.add(shard_);
+  }
+
+ private:
+  Output output_;
+  size_t count_ = 0;
+  uint32_t shard_ = 0;
+  uint64_t position_ = 0;
+};
+
 }  // namespace
 
 void keys(Context& context) {
+  if (context.may_slice() && context.keyspace().key_count(context.db()) > kSliceElements) {
+    return context.slice(std::make_unique<KeysWork>(), {});
+  }
   Bytes pattern = context.arg(1);
   bool is_all = pattern == "*";
   auto array = context.reply().begin_array();
