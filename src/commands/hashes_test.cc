@@ -8,7 +8,7 @@ namespace {
 
 class HashesTest : public ::testing::Test {
  protected:
-  TestDatabase db{{&kHashGroup}};
+  TestDatabase db{{&kHashGroup, &kStringGroup}};
 };
 
 TEST_F(HashesTest, SetsGetsAndDeletes) {

@@ -8,7 +8,7 @@ namespace {
 
 class SortedSetsTest : public ::testing::Test {
  protected:
-  TestDatabase db{{&kSortedSetGroup}};
+  TestDatabase db{{&kSortedSetGroup, &kStringGroup}};
 };
 
 TEST_F(SortedSetsTest, AddsWithConditions) {
