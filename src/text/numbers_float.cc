@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <system_error>
 
 #include "text/ascii.h"
@@ -31,6 +32,12 @@ std::optional<Float> parse_float(Bytes text) {
     if (text.find("+-") != Bytes::npos) return std::nullopt;
   }
   if (at == end || *at == '-') return std::nullopt;  // from_chars would take a second sign
+  if (const char letter = ascii_lower(*at); letter == 'i' || letter == 'n') {
+    // For these, libstdc++ 12's from_chars of long double looks for a zero byte, beyond the end of the text.
+    const Bytes word(at, static_cast<size_t>(end - at));
+    if (!iequals(word, "inf") && !iequals(word, "infinity")) return std::nullopt;
+    return negative ? -std::numeric_limits<Float>::infinity() : std::numeric_limits<Float>::infinity();
+  }
   Float value = 0;
   const std::from_chars_result result = std::from_chars(at, end, value, format);
   if (result.ec != std::errc() || result.ptr != end || std::isnan(value)) return std::nullopt;

@@ -7,7 +7,9 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <limits>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -255,6 +257,18 @@ TEST(ParseDouble, AgreesWithTheLibrary) {
   }
   EXPECT_FALSE(parse_double(Bytes("1.5\0", 4)));
   EXPECT_EQ(parse_double(std::string(6000, '0') + "1"), 1.0);
+}
+
+// libstdc++ 12's from_chars of long double looks for the zero byte behind "inf" and "nan". Found by random commands
+// under AddressSanitizer: HINCRBYFLOAT of a field whose value began with an n, at the end of its heap page.
+TEST(ParseLongDouble, WordsThatEndWithTheirMemory) {
+  for (const char* word : {"inf", "-inf", "infinity", "nan", "-nan", "n", "i", "information", "nan(1)"}) {
+    const size_t size = std::strlen(word);
+    const std::unique_ptr<char[]> exact(new char[size]);
+    std::memcpy(exact.get(), word, size);
+    expect_same(parse_long_double(Bytes(exact.get(), size)), by_strtod<long double>(word), word);
+    expect_same(parse_double(Bytes(exact.get(), size)), by_strtod<double>(word), word);
+  }
 }
 
 TEST(ParseLongDouble, LengthLimitOfRedis) {
