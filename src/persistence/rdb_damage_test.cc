@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "data/value_test_tools.h"
+#include "keyspace/lazy_free.h"
 #include "persistence/rdb_test_support.h"
 
 namespace strata {
@@ -92,6 +94,64 @@ TEST(RdbDamage, WithoutAChecksumNothingCrashes) {
     bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ 1 << bit % 8);
   }
   EXPECT_GT(loaded_count, 0);
+}
+
+// Calls use(record) for every collection of the small file.
+template <typename Use>
+void for_each_collection(Use&& use) {
+  const std::string bytes = small_file(true);
+  FileOf source(bytes);
+  RdbReader reader(source.file, 0, bytes.size());
+  RdbRecord record{};
+  int seen = 0;
+  while (reader.next(&record).value()) {
+    if (record.type == RdbType::kString) continue;
+    ++seen;
+    use(record);
+  }
+  EXPECT_EQ(seen, 10);
+}
+
+void destroy(Result<Value> value, Heap& heap) {
+  while (value && !destroy_some(*value, heap, SIZE_MAX)) {
+  }
+}
+
+TEST(RdbDamage, ADecodingThatFailsLeavesNothingAllocated) {
+  Heap heap;
+  const HashSeed seed{};
+  for_each_collection([&](RdbRecord record) {
+    std::string payload(record.payload);
+    record.payload = payload;
+    for (size_t bit = 0; bit < 8 * payload.size(); ++bit) {
+      payload[bit / 8] = static_cast<char>(payload[bit / 8] ^ 1 << bit % 8);
+      destroy(rdb_decode(record, {heap, seed}, {}), heap);
+      ASSERT_EQ(heap.used(), 0u) << "type " << static_cast<int>(record.type) << " bit " << bit;
+      payload[bit / 8] = static_cast<char>(payload[bit / 8] ^ 1 << bit % 8);
+    }
+  });
+}
+
+TEST(RdbDamage, OutOfMemoryIsAnErrorThatLeavesNothingAllocated) {
+  const HashSeed seed{};
+  Random random(3);
+  int failed = 0;
+  for_each_collection([&](const RdbRecord& record) {
+    for (int allowed = 0; allowed < 200; allowed += 10) {
+      Heap heap;
+      testing_tools::Starvation starvation(heap);
+      for (int i = 0; i < allowed; ++i) starvation.allow_one(random);
+      const size_t used = heap.used();
+      Result<Value> value = rdb_decode(record, {heap, seed}, {});
+      if (!value) {
+        EXPECT_EQ(value.error().code, Errc::kOutOfMemory);
+        ++failed;
+      }
+      destroy(std::move(value), heap);
+      ASSERT_EQ(heap.used(), used) << "type " << static_cast<int>(record.type) << " allowed " << allowed;
+    }
+  });
+  EXPECT_GT(failed, 10);
 }
 
 }  // namespace
