@@ -40,7 +40,7 @@
 
 namespace strata {
 
-class Session;
+struct Session;
 
 // Options that change what commands on data do. One for the process; changed by CONFIG SET while all shards are held.
 struct DataOptions {

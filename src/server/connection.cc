@@ -121,7 +121,7 @@ uint64_t Connection::sendable_bytes() {
 }
 
 void Connection::flush() {
-  if (closing_ || stream_->is_sending()) return;
+  if (closing_ || is_send_pending_) return;
   uint64_t sendable = sendable_bytes();
   if (!marks_.empty()) {
     if (worker_.server().log()->failed()) return fail_log_waiters();
@@ -137,6 +137,8 @@ void Connection::flush() {
     slices = {many_slices_.get(), kSlicesPerSend};
   }
   size_t count = output_.gather(slices, sendable);
+  is_send_pending_ = true;
+  sent_bytes_seen_ms_ = worker_.loop().wall_ms();
   stream_->start_send(slices.first(count), this);
 }
 
@@ -150,8 +152,16 @@ void Connection::fail_log_waiters() {
   flush();
 }
 
+bool Connection::is_stuck(int64_t now_ms, int64_t stall_ms) {
+  if (!is_send_pending_ || stream_->sent_bytes() != sent_bytes_seen_) {
+    sent_bytes_seen_ = stream_->sent_bytes();
+    sent_bytes_seen_ms_ = now_ms;
+  }
+  return now_ms - sent_bytes_seen_ms_ > stall_ms;
+}
+
 void Connection::retire() {
-  if (stream_->is_sending()) {
+  if (is_send_pending_) {
     is_retired_ = true;
   } else {
     worker_.loop().post([this] { delete this; });
@@ -159,6 +169,7 @@ void Connection::retire() {
 }
 
 void Connection::on_sent(Result<size_t> sent) {
+  is_send_pending_ = false;
   if (is_retired_) {
     worker_.loop().post([this] { delete this; });
     return;
@@ -169,7 +180,6 @@ void Connection::on_sent(Result<size_t> sent) {
   worker_.metrics().writes_processed.add();
   session_.total_output_bytes.store(session_.total_output_bytes.load(std::memory_order_relaxed) + *sent,
                                     std::memory_order_relaxed);
-  last_sent_ms_ = worker_.loop().wall_ms();
   if (output_.empty()) {
     many_slices_.reset();
     if (close_after_reply_) return close_now();

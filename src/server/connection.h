@@ -58,8 +58,8 @@ class Connection final : private SendCompletion {
   // The coroutine has ended: destroys the connection, as soon as no send uses its output any more.
   void retire();
 
-  // When the client last took a byte; for client-stall-timeout.
-  int64_t last_sent_ms() const { return last_sent_ms_; }
+  // True when a send is pending of which the client has taken no byte for longer than that. Asked now and then.
+  bool is_stuck(int64_t now_ms, int64_t stall_ms);
 
   Session& session() { return session_; }
   Reply& reply() { return reply_; }
@@ -115,11 +115,13 @@ class Connection final : private SendCompletion {
   size_t pending_begin_ = 0;           // bytes of it that are done with
   Bytes few_slices_[kFewSlices];
   std::unique_ptr<Bytes[]> many_slices_;
-  int64_t last_sent_ms_ = 0;
+  uint64_t sent_bytes_seen_ = 0;       // when is_stuck() last saw progress
+  int64_t sent_bytes_seen_ms_ = 0;
   Stall stall_ = Stall::kNone;
   bool runnable_input_ = false;        // pending input may hold whole commands
   bool closing_ = false;
   bool close_after_reply_ = false;
+  bool is_send_pending_ = false;       // the output's bytes are in use; also after the stream was closed
   bool is_retired_ = false;
 };
 

@@ -112,7 +112,6 @@ void quit(Context& context) {
 // RESET: as after connecting.
 void reset(Context& context) {
   Session& session = *context.session();
-  discard_transaction(session);
   session.set(Session::kReplyOff | Session::kReplySkipNext | Session::kReplySkip | Session::kNoTouch | Session::kNoEvict,
               false);
   session.connection->reply().set_muted(false);
@@ -127,6 +126,7 @@ void reset(Context& context) {
     session.connection->parser().limits().authenticated = false;
   }
   context.reply().simple("RESET");
+  discard_transaction(session);  // last: it may run other clients' jobs in this context
 }
 
 void select(Context& context) {

@@ -29,8 +29,7 @@ size_t Dispatcher::run(Connection& connection, Bytes input) {
     last_turn_ = worker_.loop().turns();
     server_.keyspace().turn_gate().pass(worker_.index());
   }
-  context_.set_sink(server_.sink());
-  context_.set_may_slice(true);
+  prepare_context();
   size_t consumed = 0;
   while (consumed < input.size()) {
     size_t parsed_bytes = connection.parser().parse(input.substr(consumed), batch_);
@@ -56,6 +55,11 @@ size_t Dispatcher::run(Connection& connection, Bytes input) {
     }
   }
   return consumed;
+}
+
+void Dispatcher::prepare_context() {
+  context_.set_sink(server_.sink());
+  context_.set_may_slice(true);
 }
 
 // Look-ups first, then the cache misses of the whole batch at once.

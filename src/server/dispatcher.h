@@ -104,6 +104,8 @@ class Dispatcher {
 
   void record(const RegisteredCommand& command, std::span<const Bytes> args, Session& session, uint64_t count,
               uint64_t cycles);
+  // Before commands are run from another place than run().
+  void prepare_context();
   JobRunner& runner() { return runner_; }
   Context& context() { return context_; }
 

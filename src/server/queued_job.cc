@@ -108,6 +108,8 @@ bool QueuedJob::execute() {
   Worker& here = *Worker::current();
   Dispatcher& dispatcher = here.dispatcher();
   if (&here != &connection_.worker()) here.metrics().ran_for_others.add();
+  // This thread may run jobs before, or without ever, having executed for a connection of its own.
+  dispatcher.prepare_context();
   Reply reply(output_, connection_.session().resp.load(std::memory_order_relaxed) == 3);
   reply.set_muted(muted_);
   if (work_ && !step_work(dispatcher, reply)) return false;

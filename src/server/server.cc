@@ -146,7 +146,6 @@ bool Server::listen() {
   Options& o = options();
   EventLoop& loop = workers_[0]->loop();
   auto failed = [](const Error& error) { log_warning(fmt::format("Accepting client connection: {}", describe(error))); };
-  size_t tcp_count = 0;
   if (o.port != 0) {
     for (const std::string& name : o.bind) {
       bool optional = name.starts_with('-');
@@ -165,7 +164,6 @@ bool Server::listen() {
       auto listener = Listener::open(loop, std::move(*socket), [this](Socket s) { accept(std::move(s), false); }, failed);
       if (!listener) return false;
       listeners_.push_back(std::move(*listener));
-      ++tcp_count;
     }
   }
   if (!o.unix_socket.empty()) {

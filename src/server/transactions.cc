@@ -65,16 +65,17 @@ void multi(Context& context) {
 void discard(Context& context) {
   Session& session = *context.session();
   if (!session.transaction.active) return context.reply().error("ERR DISCARD without MULTI");
-  discard_transaction(session);
+  // The reply first: giving up watched keys may run other clients' jobs in this context.
   context.reply().ok();
+  discard_transaction(session);
 }
 
 void exec(Context& context) {
   Session& session = *context.session();
   if (!session.transaction.active) return context.reply().error("ERR EXEC without MULTI");
   if (session.transaction.broken) {
-    discard_transaction(session);
-    return context.reply().error("EXECABORT Transaction discarded because of previous errors.");
+    context.reply().error("EXECABORT Transaction discarded because of previous errors.");
+    return discard_transaction(session);
   }
   session.worker->dispatcher().run_transaction(session);
 }
@@ -99,8 +100,8 @@ void watch(Context& context) {
 }
 
 void unwatch(Context& context) {
-  unwatch_all(*context.session());
   context.reply().ok();
+  unwatch_all(*context.session());
 }
 
 constexpr Command kCommands[] = {

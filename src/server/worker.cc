@@ -204,8 +204,7 @@ void Worker::check_timeouts(int64_t now_ms) {
     bytes += session.memory_bytes.load(std::memory_order_relaxed);
     bool idle = timeout_ms > 0 && connection.stall_reason() == Stall::kNone &&
                 now_ms - session.active_at_ms.load(std::memory_order_relaxed) > timeout_ms;
-    bool stuck = stall_ms > 0 && !connection.output().empty() && connection.stream().is_sending() &&
-                 now_ms - connection.last_sent_ms() > stall_ms;
+    bool stuck = stall_ms > 0 && connection.is_stuck(now_ms, stall_ms);
     bool killed = session.kill_requested.load(std::memory_order_relaxed);
     if (idle || stuck || killed) ending.push_back(&connection);
   });
