@@ -159,6 +159,7 @@ Result<MutableBytes> Database::edit_string(const Key& key, Entry* entry, size_t 
     if (size > writable->size) std::memset(writable->bytes + writable->size, 0, size - writable->size);
     writable->size = static_cast<uint32_t>(size);
     entry->set_word(reinterpret_cast<uint64_t>(writable));
+    entry->flags |= Entry::kReportsRaw;
     return MutableBytes{writable->bytes, size};
   }
   if (entry->is_inline() && size <= kInlineStringMax) {

@@ -80,9 +80,13 @@ bool Shard::expire_due(int64_t now_ms, size_t budget, EffectSink* sink) {
       if (lag > expiry_lag_ms_max.load(std::memory_order_relaxed)) {
         expiry_lag_ms_max.store(lag, std::memory_order_relaxed);
       }
-      // Linked again, for expire() to unlink; or to come back, when the key is latched.
-      database->wheel().postpone(link, now_ms + kLatchedRetryMs);
-      expire(db, database->key_of(*entry, index_), sink);
+      const Key key = database->key_of(*entry, index_);
+      if (!latches_.empty() && latches_.holds(db, key.name)) {
+        database->wheel().postpone(link, now_ms + kLatchedRetryMs);
+        return;
+      }
+      database->wheel().add(link, now_ms);  // for expire() to unlink
+      expire(db, key, sink);
     });
     next = std::min(next, database->wheel().next_due_ms());
   }
