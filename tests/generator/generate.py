@@ -9,6 +9,7 @@ is replayed with ever fewer commands, and what is left of it is printed. The see
 """
 
 import argparse
+import itertools
 import random
 import sys
 import time
@@ -168,7 +169,7 @@ def make_pipelines(grammar, chooser, count):
 
 def shrink(servers, pipelines, seed):
     """The pipelines without all that is not needed for a difference (delta debugging), and that difference."""
-    best = [(number, [command]) for number, commands in pipelines for command in commands]
+    best = [(place, number, command) for place, (number, commands) in enumerate(pipelines) for command in commands]
     message, deadline = None, time.monotonic() + SHRINK_SECONDS_MAX
     piece = len(best)
     while piece >= 1 and time.monotonic() < deadline:
@@ -176,14 +177,20 @@ def shrink(servers, pipelines, seed):
         while at < len(best) and time.monotonic() < deadline:
             candidate = best[:at] + best[at + piece :] if piece < len(best) else best
             try:
-                run_episode(servers, candidate, seed)
+                run_episode(servers, regroup(candidate), seed)
                 at += piece
             except Difference as difference:
                 removed, message = candidate is not best, difference
                 best = candidate
                 at += 0 if removed else piece
         piece = piece // 2 if piece > 1 or not removed else piece
-    return best, message
+    return regroup(best), message
+
+
+def regroup(commands):
+    """Pipelines again: what was sent together stays together, since a difference may need that."""
+    return [(number, [command for _, _, command in group])
+            for (_, number), group in itertools.groupby(commands, key=lambda item: item[:2])]
 
 
 def show_command(words):
@@ -207,10 +214,9 @@ def report(servers, pipelines, seed, difference):
     if message is None:
         print("The episode does not show the difference a second time; its last commands:")
         smallest = pipelines[-3:]
-    print(f"Smallest episode, {len(smallest)} commands:")
+    print(f"Smallest episode, {len(smallest)} pipelines:")
     for number, commands in smallest:
-        for command in commands:
-            print(f"    connection {number}: {show_command(command)}")
+        print(f"    connection {number}:", *map(show_command, commands), sep="\n        ")
     print(message or "")
 
 
