@@ -49,8 +49,8 @@ class Pairs {
 // The element that stores a score; its text, if it has one, lies in `scratch`.
 Element score_element(double score, char (&scratch)[kDoubleTextBytes]) {
   constexpr double kExactLimit = 4503599627370496.0;  // 2^52
-  const bool negative_zero = score == 0 && std::signbit(score);
-  if (score >= -kExactLimit && score <= kExactLimit && !negative_zero) {
+  // Minus zero loses its sign here, as in Redis, and keeps it in a tree.
+  if (score >= -kExactLimit && score <= kExactLimit) {
     const auto whole = static_cast<int64_t>(score);
     if (static_cast<double>(whole) == score) return Element::of(whole);
   }

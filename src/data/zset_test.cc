@@ -136,7 +136,7 @@ TEST_F(ZsetTest, StoresScoresAsRedisDoes) {
   add(1e300, "e");
   add(-0.0, "z");
   const Element expected[] = {
-      Element::of("a"), Element::of("-1.5"), Element::of("z"), Element::of("-0"),
+      Element::of("a"), Element::of("-1.5"), Element::of("z"), Element::of(0),
       Element::of("c"), Element::of(3),      Element::of("e"), Element::of("1.0000000000000001e+300")};
   Blob* node = packed::create_from(heap_, expected);
   EXPECT_EQ(static_cast<Blob*>(zset_.pointer)->view(), node->view());
