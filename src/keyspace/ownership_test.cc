@@ -63,7 +63,7 @@ TEST_P(OwnershipModes, WaitersAreServedInTheOrderOfTheirArrival) {
 // A plain counter, protected by nothing else. A lost wake-up would hang.
 TEST(OwnershipTest, ManyThreads) {
   constexpr int kThreads = 4;
-  constexpr int kRounds = 20'000;
+  constexpr int kRounds = 6'000;
   Ownership ownership(true);
   int64_t counter = 0;
   std::atomic<int> inside{0};
@@ -83,7 +83,7 @@ TEST(OwnershipTest, ManyThreads) {
         EXPECT_EQ(inside.fetch_add(1, std::memory_order_relaxed), 0);
         ++counter;
         // Somebody else gets the processor while this one is inside.
-        if (random.one_in(8)) std::this_thread::yield();
+        if (random.one_in(16)) std::this_thread::yield();
         inside.fetch_sub(1, std::memory_order_relaxed);
         if (Waiter* successor = next(ownership)) successor->granted.store(true, std::memory_order_release);
       }
