@@ -165,7 +165,7 @@ Fault set_output_limit(Options& o, Words words, bool) {
 
 std::string percentiles_text(const Options& o) {
   std::string text;
-  for (double percentile : o.latency_percentiles) text += fmt::format("{}{:.17g}", text.empty() ? "" : " ", percentile);
+  for (double percentile : o.latency_percentiles) text += fmt::format("{}{}", text.empty() ? "" : " ", percentile);
   return text;
 }
 
@@ -216,7 +216,7 @@ constexpr Directive kDirectives[] = {
      .number = number<&Options::unix_socket_permissions>, .most = 0777},
     {.name = "timeout", .kind = kInteger, .number = number<&Options::timeout_s>, .most = kInt},
     {.name = "tcp-keepalive", .kind = kInteger, .number = number<&Options::tcp_keepalive_s>, .most = kInt},
-    {.name = "protected-mode", .kind = kBool, .change = kProtected, .number = number<&Options::protected_mode>},
+    {.name = "protected-mode", .kind = kBool, .number = number<&Options::protected_mode>},
     {.name = "maxclients", .kind = kInteger, .number = number<&Options::max_clients>, .least = 1, .most = UINT32_MAX,
      .apply = apply_max_clients},
     {.name = "client-stall-timeout", .kind = kInteger, .number = number<&Options::client_stall_timeout_s>, .most = kInt},

@@ -7,6 +7,7 @@
 #include "platform/file_system.h"
 #include "platform/process.h"
 #include "server/commands.h"
+#include "server/commands_md.h"
 #include "server/config.h"
 #include "server/directive.h"
 #include "server/log_lines.h"
@@ -145,6 +146,7 @@ std::string Configuration::include(const std::string& pattern, int depth, std::s
 struct Configuration::CommandLine {
   bool asks_version = false;
   bool asks_help = false;
+  bool asks_commands = false;
   bool reads_standard_input = false;
   std::string refusal;
   std::string file;
@@ -155,6 +157,7 @@ struct Configuration::CommandLine {
     const std::string& first = args[0];
     asks_version = first == "-v" || first == "--version";
     asks_help = first == "-h" || first == "--help";
+    asks_commands = first == "--print-commands-md";
     if (first == "--test-memory") refusal = "--test-memory is refused: there is no memory test here";
     if (first == "--check-system") refusal = "--check-system is refused: there are no system checks here";
     if (first == "-") {
@@ -207,6 +210,10 @@ std::expected<std::unique_ptr<Configuration>, std::string> Configuration::from_c
   }
   if (line.asks_help) {
     std::fputs(kUsage, stdout);
+    return nullptr;
+  }
+  if (line.asks_commands) {
+    std::fputs(commands_markdown().c_str(), stdout);
     return nullptr;
   }
   if (!line.refusal.empty()) return std::unexpected(line.refusal);

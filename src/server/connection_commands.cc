@@ -132,6 +132,9 @@ void reset(Context& context) {
 void select(Context& context) {
   int64_t db;
   if (!context.parse_integer(1, db)) return;
+  if (db < INT32_MIN || db > INT32_MAX) {
+    return context.reply().error("ERR value is out of range, value must between -2147483648 and 2147483647");
+  }
   if (db < 0 || db >= context.keyspace().database_count()) return context.reply().error("ERR DB index is out of range");
   context.session()->db = static_cast<uint16_t>(db);
   context.reply().ok();

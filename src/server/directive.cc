@@ -38,7 +38,7 @@ Fault parse_integer(const Directive& directive, const std::string& word, int64_t
       break;
     case ValueKind::kMemory: {
       auto size = parse_memory(word);
-      if (!size || word.empty()) return "argument must be a memory value";
+      if (!size) return "argument must be a memory value";
       value = static_cast<int64_t>(*size);
       bool fits = *size >= static_cast<uint64_t>(directive.least) && *size <= static_cast<uint64_t>(directive.most);
       return fits ? Fault() : out_of_range(directive);
