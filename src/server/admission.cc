@@ -5,6 +5,7 @@
 #include "server/connection.h"
 #include "server/dispatcher.h"
 #include "server/server.h"
+#include "server/transactions.h"
 #include "server/worker.h"
 
 namespace strata {
@@ -17,9 +18,17 @@ constexpr size_t kTransactionBytesMax = 1ull << 30;
 
 }  // namespace
 
+// A refused EXEC ends its transaction; any other command that is refused breaks it.
 void Dispatcher::reject(Session& session, Reply& reply, const RegisteredCommand* command, Bytes text) {
-  if (session.transaction.active) session.transaction.broken = true;
-  reply.error(text);
+  if (command && command->full_name == "exec") {
+    discard_transaction(session);
+    constexpr Bytes kPlainCode = "ERR ";
+    if (text.starts_with(kPlainCode)) text.remove_prefix(kPlainCode.size());
+    reply.error("EXECABORT Transaction discarded because of: ", text);
+  } else {
+    if (session.transaction.active) session.transaction.broken = true;
+    reply.error(text);
+  }
   WorkerMetrics& metrics = worker_.metrics();
   if (command) metrics.commands[command->index].rejected.add();
   metrics.count_error(reply.last_error_code());

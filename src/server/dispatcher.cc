@@ -73,7 +73,7 @@ void Dispatcher::prepare(Connection& connection, std::span<const ParsedCommand> 
     std::span<const Bytes> args = commands[i].args;
     Prepared& prepared = prepared_[i];
     // Pipelines mostly repeat one command.
-    bool repeats = previous && previous->subcommands.empty() && i > 0 && args[0] == commands[i - 1].args[0];
+    bool repeats = previous && !previous->container && previous->subcommands.empty() && args[0] == commands[i - 1].args[0];
     prepared.command = repeats ? previous : registry.resolve(args);
     previous = prepared.command;
     prepared.key = {};

@@ -78,7 +78,7 @@ bool Server::prepare_process() {
     }
   }
   log_warning("oO0OoO0OoO0Oo Strata is starting oO0OoO0OoO0Oo");
-  log_warning(fmt::format("Strata version={}, bits=64, commit={}, modified=0, pid={}, just started", kStrataVersion,
+  log_warning(fmt::format("Strata version={} (compatible with Redis {}), bits=64, pid={}, just started", kStrataVersion,
                           kRedisVersion, process_id()));
   if (o.has_config_file) {
     log_warning("Configuration loaded");
@@ -155,7 +155,7 @@ bool Server::listen() {
       if (!socket) {
         bool is_unavailable = socket.error().code != Errc::kAddressInUse;
         if (optional && is_unavailable) continue;
-        log_warning(fmt::format("Could not create server TCP listening socket {}:{}: bind: {}", name, o.port,
+        log_warning(fmt::format("Could not create server TCP listening socket {}:{}: {}", name, o.port,
                                 describe(socket.error())));
         log_warning("Failed listening on port " + std::to_string(o.port) + " (TCP), aborting.");
         return false;
@@ -169,7 +169,7 @@ bool Server::listen() {
   if (!o.unix_socket.empty()) {
     auto socket = listen_unix({o.unix_socket, static_cast<uint32_t>(o.unix_socket_permissions), static_cast<int>(o.tcp_backlog)});
     if (!socket) {
-      log_warning(fmt::format("Failed opening Unix socket: bind: {}", describe(socket.error())));
+      log_warning(fmt::format("Failed opening Unix socket: {}", describe(socket.error())));
       return false;
     }
     auto listener = Listener::open(loop, std::move(*socket), [this](Socket s) { accept(std::move(s), true); }, failed);
