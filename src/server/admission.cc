@@ -13,6 +13,11 @@ namespace {
 
 // Of an unknown command's name and arguments, as much is echoed.
 constexpr size_t kEchoBytes = 128;
+Bytes echo_of(Bytes word, size_t bytes_max) {
+  word = word.substr(0, bytes_max);
+  return word.substr(0, word.find('\0'));  // as Redis, which prints it as a C string
+}
+
 constexpr size_t kTransactionCommandsMax = 1 << 20;
 constexpr size_t kTransactionBytesMax = 1ull << 30;
 
@@ -44,14 +49,14 @@ void Dispatcher::refuse(Connection& connection, const ParsedCommand& parsed, con
       connection.close_now();
       return;
     }
-    text.append("ERR unknown command '").append(args[0].substr(0, kEchoBytes)).append("', with args beginning with: ");
+    text.append("ERR unknown command '").append(echo_of(args[0], kEchoBytes)).append("', with args beginning with: ");
     std::string echoed;
     for (size_t i = 1; i < args.size() && echoed.size() < kEchoBytes; ++i) {
-      echoed.append("'").append(args[i].substr(0, kEchoBytes - echoed.size())).append("' ");
+      echoed.append("'").append(echo_of(args[i], kEchoBytes - echoed.size())).append("' ");
     }
     text.append(echoed);
   } else if (!command->command->run && args.size() >= 2) {
-    text.append("ERR unknown subcommand '").append(args[1].substr(0, kEchoBytes)).append("'. Try ");
+    text.append("ERR unknown subcommand '").append(echo_of(args[1], kEchoBytes)).append("'. Try ");
     for (char c : command->full_name) text.push_back(c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c);
     text.append(" HELP.");
   } else {
