@@ -22,6 +22,15 @@ std::string_view trimmed(std::string_view line) {
   return line;
 }
 
+// Whether a line of the file says what holds now; then it stays as it was written.
+bool says(const Directive& directive, std::string_view line, const std::string& value) {
+  auto words = split_args(line);
+  if (!words || words->empty() || directive.kind == ValueKind::kOwn) return false;
+  ParsedValue parsed;
+  Fault fault;
+  return parse_value(directive, std::span(*words).subspan(1), parsed, fault) && parsed.text == value;
+}
+
 }  // namespace
 
 std::vector<std::string> Configuration::rewritten_lines(const Row& row) const {
@@ -41,7 +50,8 @@ std::string Configuration::rewritten(std::string_view text) const {
   bool has_signature = false;
   while (!text.empty()) {
     size_t end = std::min(text.find('\n'), text.size());
-    std::string_view line = trimmed(text.substr(0, end));
+    std::string_view whole = text.substr(0, end);
+    std::string_view line = trimmed(whole);
     text.remove_prefix(std::min(end + 1, text.size()));
     has_signature = has_signature || line == kSignature;
     size_t name_end = std::min(line.find_first_of(" \t"), line.size());
@@ -49,11 +59,16 @@ std::string Configuration::rewritten(std::string_view text) const {
                          ? nullptr
                          : const_cast<Configuration*>(this)->find(line.substr(0, name_end));
     if (!row) {
-      out.append(line).append("\n");
-    } else if (written.insert(row).second) {
-      // Further lines of the same directive are covered by the first.
-      for (const std::string& changed : rewritten_lines(*row)) out.append(changed).append("\n");
+      out.append(whole).append("\n");
+      continue;
     }
+    // Further lines of the same directive are covered by the first.
+    if (!written.insert(row).second) continue;
+    if (says(*row->directive, line, value_of(*row))) {
+      out.append(whole).append("\n");
+      continue;
+    }
+    for (const std::string& changed : rewritten_lines(*row)) out.append(changed).append("\n");
   }
   for (const Row& row : rows_) {
     if (written.contains(&row) || value_of(row) == row.initial) continue;

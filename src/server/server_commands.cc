@@ -3,7 +3,6 @@
 #include "commands/context.h"
 #include "platform/clock.h"
 #include "server/commands.h"
-#include "server/log_lines.h"
 #include "server/server.h"
 #include "server/server_tables.h"
 
@@ -70,7 +69,6 @@ void shutdown(Context& context) {
   ShutdownOptions options;
   if (!parse_shutdown(context, options)) return;
   if (options.abort) return context.reply().error("ERR No shutdown in progress.");
-  log_warning("User requested shutdown...");
   server_of(context).request_stop(options.save, 0);
 }
 
