@@ -113,7 +113,8 @@ void Reply::error_parts(const Bytes* parts, size_t count) {
   size_t last = count;
   while (last > 0 && std::all_of(parts[last - 1].begin(), parts[last - 1].end(), is_line_end)) --last;
   for (size_t i = 0; i < last; ++i) {
-    Bytes part = parts[i];
+    // A client's bytes in an error end at NUL, as in Redis, which prints them as C strings.
+    Bytes part = parts[i].substr(0, parts[i].find('\0'));
     while (at_start && !part.empty() && is_line_end(part.front())) part.remove_prefix(1);
     while (i + 1 == last && !part.empty() && is_line_end(part.back())) part.remove_suffix(1);
     if (!part.empty()) at_start = false;
