@@ -14,6 +14,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <utility>
 
 #include "commands/context.h"
 
@@ -77,6 +79,33 @@ inline void reply_many(Context& context, Reply& reply, const Element& element) {
     reply.bulk(element.bytes);
   else
     context.reply_element(element);
+}
+
+// ---- Slices ----------------------------------------------------------------------------------------
+
+template <typename Step>
+class SlicedStep final : public SlicedWork {
+ public:
+  explicit SlicedStep(Step step) : step_(std::move(step)) {}
+  bool step(Context& context) override { return step_(context); }
+
+ private:
+  Step step_;
+};
+
+// Hands the command over as slices: step(context), which returns true when all is done, is called inside the
+// shard until then, while the key, args[1], is latched.
+template <typename Step>
+void in_slices(Context& context, bool is_exclusive, Step step) {
+  context.slice(std::make_unique<SlicedStep<Step>>(std::move(step)), {{.arg = 1, .is_exclusive = is_exclusive}});
+}
+// The latched entry: there, even when its time has come meanwhile.
+inline Entry* latched_entry(Context& context) {
+  Key key = context.key(1);
+  return context.database(key).find(key);
+}
+inline bool wants_slices(Context& context, uint64_t element_count) {
+  return element_count > kSliceElements && context.may_slice();
 }
 
 }  // namespace strata

@@ -178,36 +178,38 @@ void hexists(Context& context) {
   context.reply().integer(entry && hash_contains(entry->value(), context.arg(2)));
 }
 
-void hgetall(Context& context) {
+// HGETALL, HKEYS and HVALS: visit(context, field, value) replies what is wanted of each pair.
+template <typename Visit>
+void reply_all(Context& context, bool is_map, Visit visit) {
   Entry* entry;
   if (!context.find(context.key(1), Type::kHash, entry)) return;
-  Reply& reply = context.reply();
-  if (!entry) return reply.map(0);
-  reply.map(hash_size(entry->value()));
-  hash_visit(entry->value(), [&](const Element& field, const Element& value) {
-    reply_many(context, reply, field);
-    reply_many(context, reply, value);
+  auto header = [is_map](Reply& reply, uint64_t size) { is_map ? reply.map(size) : reply.array(size); };
+  uint64_t size = entry ? hash_size(entry->value()) : 0;
+  if (wants_slices(context, size)) {
+    return in_slices(context, false, [cursor = uint64_t{0}, size, header, visit](Context& slice) mutable {
+      if (cursor == 0) header(slice.reply(), size);
+      return hash_visit_some(latched_entry(slice)->value(), cursor, kSliceElements,
+                             [&](const Element& field, const Element& value) { visit(slice, field, value); });
+    });
+  }
+  header(context.reply(), size);
+  if (!entry) return;
+  hash_visit(entry->value(), [&](const Element& field, const Element& value) { visit(context, field, value); });
+}
+
+void hgetall(Context& context) {
+  reply_all(context, true, [](Context& to, const Element& field, const Element& value) {
+    reply_many(to, to.reply(), field);
+    reply_many(to, to.reply(), value);
   });
 }
 
 void hkeys(Context& context) {
-  Entry* entry;
-  if (!context.find(context.key(1), Type::kHash, entry)) return;
-  Reply& reply = context.reply();
-  if (!entry) return reply.empty_array();
-  reply.array(hash_size(entry->value()));
-  hash_visit(entry->value(),
-             [&](const Element& field, const Element&) { reply_many(context, reply, field); });
+  reply_all(context, false, [](Context& to, const Element& field, const Element&) { reply_many(to, to.reply(), field); });
 }
 
 void hvals(Context& context) {
-  Entry* entry;
-  if (!context.find(context.key(1), Type::kHash, entry)) return;
-  Reply& reply = context.reply();
-  if (!entry) return reply.empty_array();
-  reply.array(hash_size(entry->value()));
-  hash_visit(entry->value(),
-             [&](const Element&, const Element& value) { reply_many(context, reply, value); });
+  reply_all(context, false, [](Context& to, const Element&, const Element& value) { reply_many(to, to.reply(), value); });
 }
 
 void hscan(Context& context) {

@@ -98,6 +98,16 @@ void lrange(Context& context) {
   if (!entry) return reply.empty_array();
   Value value = entry->value();
   list::Range range = list::resolve_range(start, stop, list::length(value));
+  if (wants_slices(context, range.count)) {
+    return in_slices(context, false, [range, done = uint64_t{0}](Context& slice) mutable {
+      if (done == 0) slice.reply().array(range.count);
+      list::Range part{range.first + done, std::min<uint64_t>(kSliceElements, range.count - done)};
+      list::for_each(latched_entry(slice)->value(), part,
+                     [&](const Element& element) { reply_many(slice, slice.reply(), element); });
+      done += part.count;
+      return done == range.count;
+    });
+  }
   reply.array(range.count);
   list::for_each(value, range, [&](const Element& element) { reply_many(context, reply, element); });
 }
@@ -156,18 +166,18 @@ void ltrim(Context& context) {
   if (check_memory(context, trimmed)) context.reply().ok();
 }
 
-void lrem(Context& context) {
-  int64_t count;
-  if (!context.parse_integer(2, count)) return;
+// LREM, or a slice of it: true when all is done and replied.
+bool remove_matches(Context& context, list::Removal& removal, uint64_t element_budget) {
   Key key = context.key(1);
-  Entry* entry;
-  if (!context.find_for_write(key, Type::kList, entry)) return;
-  if (!entry) return context.reply().integer(0);
-  Value value = entry->value();
+  Entry* entry = latched_entry(context);
   packed::Needle needle(context.arg(3));
-  list::Removal removal(count);
+  Value value = entry->value();
   bool removed =
-      list::remove_some(value, heap_of(context, key), list_limits(context), needle, removal, UINT64_MAX);
+      list::remove_some(value, heap_of(context, key), list_limits(context), needle, removal, element_budget);
+  if (removed && !removal.done) {
+    entry->set_value(value);
+    return false;
+  }
   if (!removed && removal.removed > 0) {
     // Memory ended, and so many are gone.
     auto done = static_cast<int64_t>(removal.removed);
@@ -177,6 +187,22 @@ void lrem(Context& context) {
   }
   store_rest(context, key, entry, value, list::length(value) == 0, removal.removed);
   if (check_memory(context, removed)) context.reply().integer(static_cast<int64_t>(removal.removed));
+  return true;
+}
+
+void lrem(Context& context) {
+  int64_t count;
+  if (!context.parse_integer(2, count)) return;
+  Key key = context.key(1);
+  Entry* entry;
+  if (!context.find_for_write(key, Type::kList, entry)) return;
+  if (!entry) return context.reply().integer(0);
+  list::Removal removal(count);
+  if (!wants_slices(context, list::length(entry->value()))) {
+    remove_matches(context, removal, UINT64_MAX);
+    return;
+  }
+  in_slices(context, true, [removal](Context& slice) mutable { return remove_matches(slice, removal, kSliceElements); });
 }
 
 struct LposOptions {

@@ -126,7 +126,15 @@ void smembers(Context& context) {
   if (!context.find(context.key(1), Type::kSet, entry)) return;
   Reply& reply = context.reply();
   if (!entry) return reply.set(0);
-  reply.set(set_size(entry->value()));
+  uint64_t size = set_size(entry->value());
+  if (wants_slices(context, size)) {
+    return in_slices(context, false, [cursor = uint64_t{0}, size](Context& slice) mutable {
+      if (cursor == 0) slice.reply().set(size);
+      return set_visit_some(latched_entry(slice)->value(), cursor, kSliceElements,
+                            [&](const Element& member) { reply_many(slice, slice.reply(), member); });
+    });
+  }
+  reply.set(size);
   set_visit(entry->value(), [&](const Element& member) { reply_many(context, reply, member); });
 }
 
