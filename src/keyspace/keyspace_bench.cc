@@ -27,7 +27,7 @@ constexpr size_t kBatch = 32;
 
 struct Name {
   explicit Name(uint64_t number) {
-    std::snprintf(bytes, sizeof bytes, "key:%012llu", static_cast<unsigned long long>(number));
+    std::snprintf(bytes, sizeof bytes, "key:%012u", static_cast<unsigned>(number));
   }
   operator Bytes() const { return {bytes, 16}; }
   char bytes[24];
