@@ -196,7 +196,8 @@ def play_round(server, manners, last, chooser, policy):
         require(n >= writer.acknowledged, f"{name}: {writer.acknowledged} was acknowledged, {n} is there")
         require(seen <= writer.sent, f"{name}: {seen} is there, only {writer.sent} was sent")
         if policy == "always":
-            require(seen >= reader.seen.get(name, 0), f"{name}: a reader saw {reader.seen[name]}, {seen} is there")
+            read = reader.seen.get(name, 0)
+            require(seen >= read, f"{name}: a reader saw {read}, {seen} is there")
         acknowledged += writer.acknowledged - last[writer.manner]
         # A number may be there in part; the next round goes on after the last whole one.
         last[writer.manner] = n
