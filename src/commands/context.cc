@@ -69,7 +69,7 @@ void Context::erase(const Key& key) {
 }
 
 void Context::effect(std::span<const Bytes> args) {
-  append_resp(effects_, args);
+  if (environment_.sink) append_resp(effects_, args);
   ++effects_count_;
 }
 

@@ -3,13 +3,13 @@
 // A handler does three things in order: parse the arguments, operate on the values, reply. It runs inside the
 // shards of its keys, on whatever thread; it never blocks and keeps nothing after it returns.
 //
-//   void getset(Context& context) {
+//   void persist(Context& context) {
 //     Key key = context.key(1);
 //     Entry* entry;
 //     if (!context.find_for_write(key, Type::kString, entry)) return;   // WRONGTYPE was replied
-//     entry ? context.reply_element(entry->string()) : context.reply().null();
-//     if (!context.check(context.database(key).set_string(…))) return;  // OOM was replied
+//     if (!entry || !context.database(key).clear_deadline(key, entry)) return context.reply().integer(0);
 //     context.changed(key);
+//     context.reply().integer(1);
 //   }
 //
 // Propagation: a handler that changed data calls changed() for every key it changed; the command is then logged as it came. If

@@ -190,8 +190,18 @@ bool Worker::keep_house() {
 
 void Worker::cron() {
   cron_timer_->start(kCronMs);
+  if (++cron_count_ % kCronsPerCleaning == 0) ask_for_cleaning();
   check_timeouts(loop_->wall_ms());
   if (index_ == 0) server_.cron();
+}
+
+// Blocks that others gave back (replies that were sent, values that moved to another shard) are taken in now and then, though
+// nothing in the shard asks for it.
+void Worker::ask_for_cleaning() {
+  Keyspace& keyspace = server_.keyspace();
+  for (uint32_t s = index_; s < keyspace.shard_count(); s += server_.worker_count()) {
+    if (keyspace.shard(s).heap().used() > 0) keyspace.shard(s).ask_for_cleaning();
+  }
 }
 
 void Worker::check_timeouts(int64_t now_ms) {

@@ -72,6 +72,7 @@ class Worker {
   static constexpr size_t kExpireSlice = 128;
   static constexpr size_t kCleanSlice = 256;
   static constexpr int64_t kCronMs = 100;
+  static constexpr uint64_t kCronsPerCleaning = 10;
 
   static Connection* next_of(Connection* connection);
   bool turn_end();
@@ -80,6 +81,7 @@ class Worker {
   uint64_t oldest_log_wait() const;
   bool keep_house();
   void cron();
+  void ask_for_cleaning();
   void check_timeouts(int64_t now_ms);
 
   Server& server_;
@@ -97,7 +99,7 @@ class Worker {
   std::atomic<bool> wants_log_progress_{false};
   std::atomic<int64_t> longest_hold_us_{0};
   std::atomic<size_t> client_bytes_{0};
-  uint32_t next_shard_to_keep_ = 0;
+  uint64_t cron_count_ = 0;
   std::mutex clients_mutex_;
   Connection* first_ = nullptr;
 };
