@@ -125,8 +125,10 @@ void zadd(Context& context) {
   add_pairs(context, arguments, scores);
 }
 
+// ZADD key INCR increment member, options and all: Redis takes an increment that reads as one for an option.
 void zincrby(Context& context) {
   ZaddArguments arguments;
+  if (ZaddArguments().parse_flag(context, 2)) return context.syntax_error();
   arguments.flags.increment = true;
   Scores scores;
   if (scores.parse(context, arguments.pairs_begin)) add_pairs(context, arguments, scores);
