@@ -96,6 +96,12 @@ std::string bind_text(const Options& o) {
   return text;
 }
 
+std::vector<std::string> bind_lines(const Options& o) {
+  std::string line;
+  for (const std::string& address : o.bind) line.append(line.empty() ? "" : " ").append(quoted_if_needed(address));
+  return {line.empty() ? "\"\"" : line};
+}
+
 Fault set_bind(Options& o, Words words, bool) {
   if (words.size() > kBindAddressesMax) return "Too many bind addresses specified.";
   if (words.size() == 1 && words[0].empty()) words = {};
@@ -192,14 +198,13 @@ std::string directory_text(const Options& o) {
   return current ? *current : o.directory;
 }
 
-Fault set_directory(Options& o, Words words, bool) {
-  if (words.size() != 1) return "wrong number of arguments";
-  auto info = real_file_system().info(words[0]);
+Fault check_directory(std::string_view path) {
+  auto info = real_file_system().info(path);
   if (!info) return info.error().code == Errc::kPermission ? "Permission denied" : "No such file or directory";
-  if (!info->is_directory) return "Not a directory";
-  o.directory = words[0];
-  return {};
+  return info->is_directory ? Fault() : "Not a directory";
 }
+
+constexpr TextField kDirectory = {directory_text, [](Options& o, std::string value) { o.directory = std::move(value); }};
 
 constexpr ValueKind kBool = ValueKind::kBool, kInteger = ValueKind::kInteger, kMemory = ValueKind::kMemory,
                     kChoice = ValueKind::kChoice, kOwn = ValueKind::kOwn;
@@ -208,7 +213,7 @@ constexpr int64_t kInt = INT_MAX;
 
 constexpr Directive kDirectives[] = {
     // network
-    {.name = "bind", .kind = kOwn, .change = kAtStart, .own = {bind_text, set_bind}},
+    {.name = "bind", .kind = kOwn, .change = kAtStart, .own = {bind_text, set_bind, bind_lines}},
     {.name = "port", .kind = kInteger, .change = kAtStart, .number = number<&Options::port>, .most = 65535},
     {.name = "tcp-backlog", .kind = kInteger, .change = kAtStart, .number = number<&Options::tcp_backlog>, .most = kInt},
     {.name = "unixsocket", .change = kAtStart, .text = text<&Options::unix_socket>},
@@ -271,7 +276,7 @@ constexpr Directive kDirectives[] = {
      .number = number<&Options::data, &DataOptions::zset, &ZsetLimits::packed_value_bytes>},
 
     // persistence
-    {.name = "dir", .kind = kOwn, .change = kProtected, .own = {directory_text, set_directory}, .apply = apply_directory},
+    {.name = "dir", .change = kProtected, .text = kDirectory, .check = check_directory, .apply = apply_directory},
     {.name = "dbfilename", .change = kProtected, .text = text<&Options::dump_file>, .check = check_dump_file},
     {.name = "save", .kind = kOwn, .own = {save_text, set_save, save_lines}},
     {.name = "rdbcompression", .kind = kBool, .number = number<&Options::rdb_compression>},

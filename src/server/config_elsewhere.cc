@@ -2,6 +2,8 @@
 // and those that ask for what Strata cannot do (default only). Names, types, ranges and defaults are those of Redis 7.2.
 
 #include "server/directive.h"
+#include "text/numbers.h"
+#include "text/quote.h"
 
 namespace strata {
 namespace {
@@ -37,6 +39,20 @@ constexpr Choice kEndpoints[] = {{"ip"}, {"hostname"}, {"unknown-endpoint"}};
 constexpr Choice kPropagationErrors[] = {{"ignore"}, {"panic"}, {"panic-on-replicas"}};
 constexpr Choice kShutdowns[] = {{"default"}, {"save"}, {"nosave"}, {"now"}, {"force"}};
 constexpr Choice kNoYesOptional[] = {{"no"}, {"yes"}, {"optional"}};
+
+// Three numbers, for a primary, a replica and a child process.
+Fault check_scores(std::string_view text) {
+  constexpr int64_t kScoreMax = 2000;
+  auto scores = split_args(text);
+  if (!scores || scores->size() != 3) return "wrong number of arguments";
+  for (const std::string& score : *scores) {
+    auto value = parse_i64(score);
+    if (!value || *value < -kScoreMax || *value > kScoreMax) {
+      return "Invalid oom-score-adj-values, elements must be between -2000 and 2000.";
+    }
+  }
+  return {};
+}
 
 // Rows are built by type: name and alias, default, reason.
 struct Name {
@@ -82,6 +98,10 @@ consteval Directive several(Directive d) {
 consteval Directive words(Name name, const char* initial, const char* reason) {
   return row(ValueKind::kOwn, name, initial, reason);
 }
+consteval Directive checked(Directive d, Fault (*check)(std::string_view)) {
+  d.check = check;
+  return d;
+}
 consteval Directive at_start(Directive d) {
   d.change = Change::kAtStart;
   return d;
@@ -125,7 +145,7 @@ constexpr Directive kDirectives[] = {
     flag("jemalloc-bg-thread", "yes", kAllocator),
     at_start(flag("disable-thp", "yes", kAllocator)),
     choice("oom-score-adj", kOomScore, "no", "the score stays as the parent process set it"),
-    words("oom-score-adj-values", "0 200 800", "the score stays as the parent process set it"),
+    checked(words("oom-score-adj-values", "0 200 800", "the score stays as the parent process set it"), check_scores),
     at_start(text("server_cpulist", "", kScheduling)),
     at_start(text("bio_cpulist", "", kScheduling)),
     at_start(text("aof_rewrite_cpulist", "", kScheduling)),

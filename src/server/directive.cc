@@ -92,7 +92,7 @@ Fault parse_one(const Directive& directive, Words words, ParsedValue& value) {
       return directive.check ? directive.check(words[0]) : Fault();
     case ValueKind::kOwn:
       for (const std::string& word : words) value.text.append(value.text.empty() ? "" : " ").append(word);
-      return {};
+      return directive.check ? directive.check(value.text) : Fault();
   }
   return {};
 }
@@ -125,6 +125,12 @@ std::string print_number(const Directive& directive, int64_t value) {
     default:
       return std::to_string(value);
   }
+}
+
+std::string quoted_if_needed(const std::string& word) {
+  bool is_plain = !word.empty() && word.front() != '#';
+  for (char c : word) is_plain = is_plain && c > ' ' && c <= '~' && c != '"' && c != '\'' && c != '\\';
+  return is_plain ? word : quote(word);
 }
 
 std::string rewritten_value(const Directive& directive, const std::string& value) {

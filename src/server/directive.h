@@ -133,7 +133,7 @@ struct Directive {
   std::span<const Choice> choices = {};
   const char* initial = nullptr;        // the default of what has no place in Options
   const char* reason = nullptr;         // why it has no effect here, or is refused
-  Fault (*check)(std::string_view) = nullptr;   // of a text, beyond its type
+  Fault (*check)(std::string_view) = nullptr;   // of a text or of words, beyond its type
   Fault (*apply)(Server&) = nullptr;    // after CONFIG SET has changed values; an error undoes them all
 
   bool has_place() const { return number.read || text.read || own.read; }
@@ -149,6 +149,8 @@ struct ParsedValue {
 };
 bool parse_value(const Directive& directive, Words words, ParsedValue& value, Fault& fault);
 std::string print_number(const Directive& directive, int64_t value);
+// A word as a line of a file has it.
+std::string quoted_if_needed(const std::string& word);
 // As CONFIG REWRITE writes it: sizes with units, texts quoted.
 std::string rewritten_value(const Directive& directive, const std::string& value);
 
