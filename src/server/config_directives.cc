@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t kBindAddressesMax = 16;
 constexpr int64_t kThreadsMax = 1024;
-constexpr int64_t kShardsOptionMax = 4096;
+constexpr int64_t kShardsOptionMax = kShardsMax;
 
 constexpr Choice kLogLevels[] = {
     {"debug", static_cast<int64_t>(LogLevel::kDebug)},     {"verbose", static_cast<int64_t>(LogLevel::kVerbose)},

@@ -233,7 +233,11 @@ std::expected<std::unique_ptr<Configuration>, std::string> Configuration::from_c
   text += line.text;
   if (auto loaded = configuration->load_text(text); !loaded) return std::unexpected(loaded.error());
   // Without a file the server keeps what it is given.
-  if (!o.has_config_file && !configuration->find("appendonly")->given) o.append_only = true;
+  if (!o.has_config_file && !configuration->find("appendonly")->given) {
+    o.append_only = true;
+    // The log keeps everything already; dumps beside it are for those who ask.
+    if (!configuration->find("save")->given) o.save_points.clear();
+  }
   return configuration;
 }
 
