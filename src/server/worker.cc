@@ -94,11 +94,11 @@ void Worker::wait_for_log(Connection& connection) {
 
 void Worker::wait_for_credit(Connection& connection) {
   credit_waiters_.push_back(&connection);
-  wants_log_progress_.store(true, std::memory_order_seq_cst);
 }
 
+// Both sides exchange, first what they have to tell and then this flag: the later of the two sees what the other told. So
+// either the log sees that somebody waits, or turn_end(), which looks at the log once more, sees that it got on.
 void Worker::log_progressed() {
-  if (!wants_log_progress_.load(std::memory_order_seq_cst)) return;
   if (!wants_log_progress_.exchange(false, std::memory_order_seq_cst)) return;
   loop_->post([this] { flush_log_waiters(); });
 }
@@ -116,7 +116,6 @@ void Worker::flush_log_waiters() {
     waiters.swap(credit_waiters_);
     for (Connection* connection : waiters) connection->resume();
   }
-  if (!log_waiters_.empty() || !credit_waiters_.empty()) wants_log_progress_.store(true, std::memory_order_seq_cst);
 }
 
 void Worker::flush_dirty() {
@@ -134,14 +133,18 @@ bool Worker::turn_end() {
   OpLog* log = server_.log();
   if (log) log->commit_inline();
   if (!dirty_.empty()) flush_dirty();
-  if (!log_waiters_.empty()) {
-    // Progress between the flush and this store would wake nobody: look once more.
-    wants_log_progress_.store(true, std::memory_order_seq_cst);
-    if (log && (log->failed() || log->acknowledged_sequence() >= oldest_log_wait())) flush_log_waiters();
-  }
+  if (!log_waiters_.empty() || !credit_waiters_.empty()) await_log(log);
   bool more = keep_house();
   server_.keyspace().turn_gate().sleep(index_);
   return more || !dirty_.empty();
+}
+
+void Worker::await_log(OpLog* log) {
+  wants_log_progress_.exchange(true, std::memory_order_seq_cst);
+  // Progress before that woke nobody.
+  bool has_got_on = !log || log->failed() || log->acknowledged_sequence() >= oldest_log_wait() ||
+                    (!credit_waiters_.empty() && log->has_credit());
+  if (has_got_on) flush_log_waiters();
 }
 
 uint64_t Worker::oldest_log_wait() const {
@@ -207,6 +210,11 @@ void Worker::ask_for_cleaning() {
 void Worker::check_timeouts(int64_t now_ms) {
   int64_t timeout_ms = server_.options().timeout_s.load(std::memory_order_relaxed) * 1000;
   int64_t stall_ms = server_.options().client_stall_timeout_s.load(std::memory_order_relaxed) * 1000;
+  OutputLimit output_limit;
+  {
+    std::lock_guard lock(server_.configuration_mutex());
+    output_limit = server_.options().output_limit_normal;
+  }
   std::vector<Connection*> ending;
   size_t bytes = 0;
   for_each_connection([&](Connection& connection) {
@@ -216,7 +224,8 @@ void Worker::check_timeouts(int64_t now_ms) {
                 now_ms - session.active_at_ms.load(std::memory_order_relaxed) > timeout_ms;
     bool stuck = stall_ms > 0 && connection.is_stuck(now_ms, stall_ms);
     bool killed = session.kill_requested.load(std::memory_order_relaxed);
-    if (idle || stuck || killed) ending.push_back(&connection);
+    bool flooded = connection.exceeds(output_limit, now_ms);
+    if (idle || stuck || killed || flooded) ending.push_back(&connection);
   });
   client_bytes_.store(bytes, std::memory_order_relaxed);
   for (Connection* connection : ending) connection->close_now();
