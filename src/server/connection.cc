@@ -191,11 +191,24 @@ void Connection::on_sent(Result<size_t> sent) {
 }
 
 void Connection::publish_sizes() {
+  // A queued job may be using the transaction.
+  size_t transaction_bytes = stall_ == Stall::kJob ? 0 : session_.transaction.memory_bytes;
   session_.input_bytes.store(pending_input_.size() - pending_begin_, std::memory_order_relaxed);
   session_.output_bytes.store(output_.size(), std::memory_order_relaxed);
   session_.memory_bytes.store(sizeof(Connection) + pending_input_.capacity() + output_.allocated_bytes() +
-                                  session_.transaction.memory_bytes + parser_.allocated_bytes(),
+                                  transaction_bytes + parser_.allocated_bytes(),
                               std::memory_order_relaxed);
+}
+
+bool Connection::exceeds(const OutputLimit& limit, int64_t now_ms) {
+  size_t bytes = output_.allocated_bytes();
+  if (limit.hard_bytes > 0 && bytes > limit.hard_bytes) return true;
+  if (limit.soft_bytes == 0 || bytes <= limit.soft_bytes) {
+    over_soft_limit_since_ms_ = 0;
+    return false;
+  }
+  if (over_soft_limit_since_ms_ == 0) over_soft_limit_since_ms_ = now_ms;
+  return now_ms - over_soft_limit_since_ms_ > limit.soft_seconds * 1000;
 }
 
 void Connection::close_now() {

@@ -17,6 +17,7 @@
 #include "protocol/request_parser.h"
 #include "runtime/stream.h"
 #include "runtime/task.h"
+#include "server/options.h"
 #include "server/session.h"
 
 namespace strata {
@@ -60,6 +61,9 @@ class Connection final : private SendCompletion {
 
   // True when a send is pending of which the client has taken no byte for longer than that. Asked now and then.
   bool is_stuck(int64_t now_ms, int64_t stall_ms);
+
+  // client-output-buffer-limit, looked at by the worker's cron.
+  bool exceeds(const OutputLimit& limit, int64_t now_ms);
 
   Session& session() { return session_; }
   Reply& reply() { return reply_; }
@@ -118,6 +122,7 @@ class Connection final : private SendCompletion {
   uint64_t sent_bytes_seen_ = 0;       // when is_stuck() last saw progress
   int64_t sent_bytes_seen_ms_ = 0;
   Stall stall_ = Stall::kNone;
+  int64_t over_soft_limit_since_ms_ = 0;  // 0: below it
   bool runnable_input_ = false;        // pending input may hold whole commands
   bool closing_ = false;
   bool close_after_reply_ = false;

@@ -144,18 +144,23 @@ bool Dispatcher::run_one(Connection& connection, std::span<const ParsedCommand> 
     refuse(connection, parsed, command);
     return true;
   }
-  if ((command->flags & kWrite) && server_.log() && !server_.log()->has_credit()) [[unlikely]] {
+  Session& session = connection.session();
+  bool appends = (command->flags & kWrite) || (session.has(Session::kInTransaction) && session.transaction.has_writes &&
+                                               (command->flags & kRunsInMulti));  // EXEC
+  OpLog* log = server_.log();
+  // A log that failed never gets on: admit() refuses the write then.
+  if (appends && log && !log->has_credit() && !log->failed()) [[unlikely]] {
     connection.stall(Stall::kLogCredit);
     worker_.metrics().parked_for_log.add();
     worker_.wait_for_credit(connection);
     return false;
   }
-  if (connection.session().has(Session::kCheckedFlags) || server_.alerts() != 0) [[unlikely]] {
+  if (session.has(Session::kCheckedFlags) || server_.alerts() != 0) [[unlikely]] {
     bool goes_on = admit(connection, parsed, *command);
     if (goes_on) run_admitted(connection, rest, position);
-    if (connection.session().has(Session::kReplySkip)) {
-      connection.session().set(Session::kReplySkip, false);
-      if (connection.stall_reason() != Stall::kJob) connection.reply().set_muted(connection.session().has(Session::kReplyOff));
+    if (session.has(Session::kReplySkip)) {
+      session.set(Session::kReplySkip, false);
+      if (connection.stall_reason() != Stall::kJob) connection.reply().set_muted(session.has(Session::kReplyOff));
     }
     return true;
   }

@@ -47,6 +47,8 @@ Options& Server::options() { return configuration_->options(); }
 
 int Server::run() {
   if (!prepare_process() || !make_workers() || !listen()) return 1;
+  loading_.started_at_ms = system_clock().wall_us() / 1000;
+  loading_.active = true;
   set_alert(kAlertLoading, true);
   std::vector<std::thread> threads;
   for (uint32_t i = 1; i < workers_.size(); ++i) threads.emplace_back([this, i] { workers_[i]->run(); });
@@ -185,8 +187,6 @@ bool Server::listen() {
 
 // Loading runs on a thread of its own; then the log opens and writes are let in.
 void Server::load_and_open() {
-  loading_.started_at_ms = system_clock().wall_us() / 1000;
-  loading_.active = true;
   Loader loader(*this);
   Status status = loader.run();
   loading_.active = false;
@@ -219,6 +219,8 @@ void Server::open_log(std::unique_ptr<OpLog> log) {
   log_ = std::move(log);
   log_sink_ = std::make_unique<LogSink>(*log_);
   set_replies_wait_for_disk(log_->policy() == SyncPolicy::kAlways);
+  open_log_.store(log_.get(), std::memory_order_release);
+  open_sink_.store(log_sink_.get(), std::memory_order_release);
 }
 
 void Server::accept(Socket socket, bool is_unix) {
@@ -361,7 +363,7 @@ Status Server::save_held() {
 
 size_t Server::used_memory() const {
   size_t bytes = keyspace_->used_bytes() + output_memory_bytes();
-  if (log_) bytes += log_->stats().buffer_bytes;
+  if (OpLog* log = open_log_.load(std::memory_order_acquire)) bytes += log->stats().buffer_bytes;
   for (const auto& worker : workers_) bytes += worker->client_bytes();
   return bytes;
 }

@@ -77,15 +77,17 @@ class Server {
   Registry& registry() { return *registry_; }
   SlowLog& slow_log() { return *slow_log_; }
   std::vector<std::unique_ptr<Worker>>& workers() { return workers_; }
-  OpLog* log() { return log_.get(); }            // null while appendonly is off
+  // Null while appendonly is off, or still loads. The loading thread sets it while the workers run.
+  OpLog* log() { return open_log_.load(std::memory_order_acquire); }
   // Under appendfsync always a reply, to a read too, waits for the disk.
   bool replies_wait_for_disk() const { return replies_wait_for_disk_.load(std::memory_order_relaxed); }
   void set_replies_wait_for_disk(bool wait) { replies_wait_for_disk_.store(wait, std::memory_order_relaxed); }
-  EffectSink* sink() { return log_sink_.get(); }
+  EffectSink* sink() { return open_sink_.load(std::memory_order_acquire); }
 
-  uint32_t alerts() const { return alerts_.load(std::memory_order_relaxed); }
+  // Who sees that loading has ended sees what was loaded.
+  uint32_t alerts() const { return alerts_.load(std::memory_order_acquire); }
   void set_alert(uint32_t alert, bool on) {
-    on ? alerts_.fetch_or(alert, std::memory_order_relaxed) : alerts_.fetch_and(~alert, std::memory_order_relaxed);
+    on ? alerts_.fetch_or(alert, std::memory_order_release) : alerts_.fetch_and(~alert, std::memory_order_release);
   }
   uint64_t next_client_id() { return next_client_id_.fetch_add(1, std::memory_order_relaxed) + 1; }
   // Fills in what is known of a new client.
@@ -136,6 +138,8 @@ class Server {
   std::unique_ptr<SlowLog> slow_log_;
   std::unique_ptr<OpLog> log_;
   std::unique_ptr<EffectSink> log_sink_;
+  std::atomic<OpLog*> open_log_{nullptr};
+  std::atomic<EffectSink*> open_sink_{nullptr};
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::atomic<uint32_t> alerts_{0};

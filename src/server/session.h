@@ -101,8 +101,8 @@ struct Session {
 
   uint32_t has(uint32_t flag) const { return flags.load(std::memory_order_relaxed) & flag; }
   void set(uint32_t flag, bool on = true) {
-    uint32_t old = flags.load(std::memory_order_relaxed);
-    flags.store(on ? old | flag : old & ~flag, std::memory_order_relaxed);
+    // Both at once, seldom: a queued EXEC ends the transaction while its own thread ends CLIENT REPLY SKIP.
+    on ? flags.fetch_or(flag, std::memory_order_relaxed) : flags.fetch_and(~flag, std::memory_order_relaxed);
   }
 };
 

@@ -16,6 +16,7 @@
 namespace strata {
 
 class Connection;
+class OpLog;
 class Server;
 
 class Worker {
@@ -78,6 +79,7 @@ class Worker {
   bool turn_end();
   void flush_dirty();
   void flush_log_waiters();
+  void await_log(OpLog* log);
   uint64_t oldest_log_wait() const;
   bool keep_house();
   void cron();
