@@ -48,7 +48,7 @@ class Applier {
   virtual Status begin_group() { return {}; }
   virtual Status end_group() { return {}; }
   // The bytes behind earlier arguments are about to go away: finish what was only queued. Called every
-  // few megabytes and at the end of every file.
+  // few megabytes and at the end of every file, also when reading it has failed.
   virtual Status drain() { return {}; }
 };
 

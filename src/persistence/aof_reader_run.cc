@@ -46,6 +46,7 @@ Result<std::optional<AofReaderRun::Cut>> AofReaderRun::read_all() {
 
 Status AofReaderRun::read_file(Current& current) {
   const AofInput& input = *current.input;
+  if (options_.on_progress) options_.on_progress(bytes_before_, bytes_total_);
   TRY_ASSIGN(File file, fs_.open(input.path, OpenMode::kRead));
   TRY_ASSIGN(const uint64_t begin, load_preamble(file, input));
   db_ = 0;
@@ -55,11 +56,18 @@ Status AofReaderRun::read_file(Current& current) {
     return applier_ != nullptr ? applier_->drain() : Status{};
   });
   window_in_use = &window;
+  Status read = read_rest(current, file, window);
+  // After a failure too: what was queued before it refers to the window's bytes.
+  Status drained = applier_ != nullptr ? applier_->drain() : Status{};
+  return read ? drained : read;
+}
+
+Status AofReaderRun::read_rest(Current& current, File& file, AofWindow& window) {
   TRY(read_opening(current, window));
   while (!window.at_end() && !current.damaged_at) {
     TRY(read_next(current, file, window));
   }
-  return applier_ != nullptr ? applier_->drain() : Status{};
+  return {};
 }
 
 // The offset behind an RDB at the beginning, 0 when there is none.

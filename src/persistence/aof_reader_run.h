@@ -61,6 +61,7 @@ class AofReaderRun {
 
   Result<uint64_t> load_preamble(File& file, const AofInput& input);
   Status read_file(Current& current);
+  Status read_rest(Current& current, File& file, AofWindow& window);
   Status read_opening(Current& current, AofWindow& window);
   Status read_next(Current& current, File& file, AofWindow& window);
   Result<bool> read_batch(const Current& current, File& file, AofWindow& window);

@@ -105,6 +105,14 @@ TEST_F(AofReaderTest, ForeignTailIsRefusedWhereRedisRefuses) {
   EXPECT_EQ(recovered.report.failed_file, increment_name(kLocation, 1));
 }
 
+// A server crashed while it refused a log: its threads still ran commands from the buffer that was gone.
+TEST_F(AofReaderTest, WhatStoodBeforeAFailureIsDrained) {
+  write_foreign(resp({"SET", "a", "1"}) + resp({"SET", "b", "2"}) + "garbage\r\n");
+  const Recovered recovered = recover(fs_, kLocation);
+  EXPECT_FALSE(recovered.status);
+  EXPECT_EQ(recovered.lines, (Lines{"0: SET a 1", "0: SET b 2"}));
+}
+
 TEST_F(AofReaderTest, HostileLengths) {
   for (const char* text : {"*0\r\n", "*-1\r\n", "*2147483648\r\n", "*1\r\n$-1\r\n",
                            "*1\r\n$99999999999999999999\r\n", "*1\r\n$1\r\nab\r\n", "*1\n$1\r\na\r\n",

@@ -30,9 +30,10 @@ class LogBase final : public BaseLoader {
   Result<uint64_t> load_rdb(File& file, std::string_view path, bool verify_only) override {
     log_notice(fmt::format("Reading RDB base file {}...", path));
     RdbLoadOptions options = rdb_options(server_);
-    options.progress = [this](const RdbProgress& progress) {
-      server_.loading().loaded_keys = progress.keys_read;
-      return true;
+    options.progress = [this](const RdbProgress& at) {
+      server_.loading().loaded_keys = at.keys_read;
+      server_.loading().loaded_bytes = at.bytes_done;  // the base is the first file
+      return !server_.stopping();
     };
     RdbLoadReport report;
     Status status = verify_only
@@ -148,8 +149,10 @@ Status Loader::load_log() {
 
 std::string Loader::explain(const Error& error) const {
   std::string text = failed_file_.empty() ? describe(error) : failed_file_ + ": " + describe(error);
-  if (!detail_.empty()) text.append(": ").append(detail_);
-  return text;
+  if (detail_.empty()) return text;
+  // A reader's detail mostly tells the whole, in the same words.
+  if (detail_.starts_with(error.what)) return failed_file_ + ": " + detail_;
+  return text + ": " + detail_;
 }
 
 }  // namespace strata

@@ -127,6 +127,7 @@ Status Replay::refuse(Errc code, const char* what, std::span<const Bytes> args) 
 }
 
 Status Replay::apply(uint16_t db, std::span<const Bytes> args) {
+  if (server_.stopping()) return fail(Errc::kCancelled, "loading");
   ++command_count_;
   Keyspace& keyspace = server_.keyspace();
   const RegisteredCommand* command = server_.registry().resolve(args);

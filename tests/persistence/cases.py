@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
-from resp import ConnectionLost  # noqa: E402
+from resp import ConnectionLost, Reply  # noqa: E402, F401
 from servers import REDIS_SERVER, Server  # noqa: E402
 
 WAIT_SECONDS_MAX = 60

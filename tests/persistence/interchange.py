@@ -288,6 +288,19 @@ def unknown_command_in_multi(case):
     require_refusal(case.ours(folder, *LOG), "XADD", increment_of(folder).name)
 
 
+def unknown_command_behind_many(case):
+    """What was queued before it is still being replayed, on several threads, when the log is refused."""
+    folder = case.path("many")
+    with case.redis(folder, *LOG) as server:
+        connection = server.connect()
+        for _ in range(20):
+            pipeline(connection, [("SET", f"key:{n}", "v" * 500) for n in range(500)])
+        pipeline(connection, [("XADD", "s", "*", "f", "v")])
+        end_redis(server)
+    for _ in range(5):
+        require_refusal(case.ours(folder, *LOG), "XADD", increment_of(folder).name)
+
+
 def damaged_dumps(case):
     original, expected = redis_dump(case, "redis")
     data = (original / "dump.rdb").read_bytes()
@@ -358,6 +371,7 @@ def damaged_log_of_ours(case):
 
 CASES = (dump_of_redis, log_with_rdb_base, log_with_aof_base, log_with_several_increments, old_single_file, truncated_log,
          dump_of_ours, log_of_ours, logs_in_turn, unknown_type_in_dump, unknown_type_in_log, unknown_command_in_multi,
+         unknown_command_behind_many,
          damaged_dumps, damaged_logs, damaged_log_of_ours)
 
 if __name__ == "__main__":
