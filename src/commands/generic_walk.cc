@@ -5,6 +5,7 @@
 // keys.
 
 #include <charconv>
+#include <optional>
 #include <vector>
 
 #include "commands/generic.h"
@@ -37,7 +38,7 @@ bool parse_cursor(Bytes text, uint64_t& cursor) {
 
 struct ScanOptions {
   Bytes pattern = "*";
-  Bytes type;  // empty: any
+  std::optional<Bytes> type;
   uint64_t count = 10;
 };
 
@@ -146,7 +147,7 @@ void scan(Context& context) {
   std::vector<Bytes> found;  // views into the entries: nothing changes before they are replied
   cursor = walk(context, cursor, options.count, [&](const Entry& entry) {
     if (is_expired(context, entry)) return;
-    if (!options.type.empty() && !iequals(options.type, type_name(entry.type()))) return;
+    if (options.type && !iequals(*options.type, type_name(entry.type()))) return;
     if (is_all || glob_match(options.pattern, entry.key(), false)) found.push_back(entry.key());
   });
   char digits[kI64TextBytes];
