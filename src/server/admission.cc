@@ -52,7 +52,8 @@ void Dispatcher::refuse(Connection& connection, const ParsedCommand& parsed, con
     text.append("ERR unknown command '").append(echo_of(args[0], kEchoBytes)).append("', with args beginning with: ");
     std::string echoed;
     for (size_t i = 1; i < args.size() && echoed.size() < kEchoBytes; ++i) {
-      echoed.append("'").append(echo_of(args[i], kEchoBytes - echoed.size())).append("' ");
+      size_t room = kEchoBytes - echoed.size();
+      echoed.append("'").append(echo_of(args[i], room)).append("' ");
     }
     text.append(echoed);
   } else if (!command->command->run && args.size() >= 2) {
