@@ -30,7 +30,7 @@ enum class Stall : uint8_t {
   kJob,          // a command waits for its shards, or for work elsewhere
   kOutputFull,   // the client does not read
   kLogCredit,    // the log is behind
-  kPaused,       // CLIENT PAUSE, or the server is short of memory
+  kPaused,       // SHUTDOWN saves first
 };
 
 class Connection final : private SendCompletion {

@@ -151,7 +151,7 @@ std::string Loader::explain(const Error& error) const {
   std::string text = failed_file_.empty() ? describe(error) : failed_file_ + ": " + describe(error);
   if (detail_.empty()) return text;
   // A reader's detail mostly tells the whole, in the same words.
-  if (detail_.starts_with(error.what)) return failed_file_ + ": " + detail_;
+  if (detail_.starts_with(error.what) && !failed_file_.empty()) return failed_file_ + ": " + detail_;
   return text + ": " + detail_;
 }
 

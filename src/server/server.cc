@@ -200,7 +200,7 @@ void Server::load_and_open() {
   }
   if (OpLog* log = log_.get()) {
     log->set_on_progress([this] {
-      if (log_->failed()) set_alert(kAlertLogFailed, true);
+      if (log_->failed()) note_failed_log();
       for (auto& worker : workers_) worker->log_progressed();
     });
     log->start();
@@ -213,6 +213,15 @@ void Server::load_and_open() {
   }
   log_notice("Ready to accept connections tcp");
   for (auto& worker : workers_) worker->loop().post([] {});  // housekeeping may begin
+}
+
+// From now on writes are refused and reads go on: nothing that they could wait for will come.
+void Server::note_failed_log() {
+  if (alerts() & kAlertLogFailed) return;
+  set_alert(kAlertLogFailed, true);
+  set_replies_wait_for_disk(false);
+  log_warning(fmt::format("Error writing to the AOF: {}. Writes are refused until the server is started again.",
+                          describe(log_->failure())));
 }
 
 void Server::open_log(std::unique_ptr<OpLog> log) {
@@ -391,15 +400,33 @@ void Server::sample_rates() {
 
 void Server::cron() {
   sample_rates();
-  if (int signal = stop_signal(); signal != 0 && !stop_requested_) {
+  if (int signal = stop_signal(); signal != 0 && !stop_requested_ && !is_saving_to_stop_) {
     log_warning(fmt::format("Received {} scheduling shutdown...", signal_name(signal)));
-    request_stop(SaveChoice::kAsConfigured, signal);
+    save_and_stop(SaveChoice::kAsConfigured, signal, [] {
+      reset_stop_signals();  // the next one is a first one again
+      install_stop_signals(nullptr);
+    });
   }
   size_t used = used_memory();
   if (used > peak_memory_.load(std::memory_order_relaxed)) peak_memory_.store(used, std::memory_order_relaxed);
   uint64_t limit = options().max_memory.load(std::memory_order_relaxed);
   set_alert(kAlertMemory, limit != 0 && used > limit);
   if (!(alerts() & (kAlertLoading | kAlertStopping))) check_save_points();
+}
+
+// What is written after this save and before the loops stop is saved by finish().
+void Server::save_and_stop(SaveChoice choice, int signal, std::function<void()> refused) {
+  bool is_loading = alerts() & kAlertLoading;
+  if (is_loading) return request_stop(SaveChoice::kNo, signal);
+  if (!save_wanted(choice)) return request_stop(choice, signal);
+  is_saving_to_stop_ = true;
+  Worker::current()->dispatcher().run_on_all_shards([this, choice, signal, refused = std::move(refused)] {
+    log_notice("Saving the final RDB snapshot before exiting.");
+    if (save_held()) return request_stop(choice, signal);
+    log_warning("Error trying to save the DB, can't exit.");
+    is_saving_to_stop_ = false;
+    refused();
+  });
 }
 
 void Server::request_stop(SaveChoice choice, int signal) {
@@ -425,8 +452,8 @@ int Server::finish() {
         exit_code = 1;
       }
     }
-    if (save_wanted(stop_save_)) {
-      log_notice("Saving the final RDB snapshot before exiting.");
+    bool is_saved = is_saving_to_stop_ && changes_since_save() == 0;
+    if (save_wanted(stop_save_) && !is_saved) {
       if (Status status = save_held(); !status) {
         log_warning(fmt::format("Error trying to save the DB: {}", describe(status.error())));
         exit_code = 1;

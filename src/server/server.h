@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -64,6 +65,9 @@ class Server {
   // Begins an orderly end: on any thread, also on a worker's. `save`: yes, no, or as save points are configured.
   enum class SaveChoice : uint8_t { kAsConfigured, kYes, kNo };
   void request_stop(SaveChoice choice, int signal);
+  // As SHUTDOWN and signals do: saves first if that is wanted, and stops only if it worked. Else the server goes on and
+  // calls `refused` on some worker's thread. Called on a worker's thread.
+  void save_and_stop(SaveChoice choice, int signal, std::function<void()> refused);
   // The loader hands over the log that it opened.
   void open_log(std::unique_ptr<OpLog> log);
   uint64_t log_salt() const { return log_salt_; }
@@ -127,6 +131,7 @@ class Server {
   void load_and_open();
   void accept(Socket socket, bool is_unix);
   bool refuse_unprotected(const Socket& socket, bool is_unix);
+  void note_failed_log();
   int finish();
   void check_save_points();
   void sample_rates();
@@ -157,6 +162,7 @@ class Server {
   std::atomic<size_t> peak_memory_{0};
   Rates rates_;
   std::atomic<bool> stop_requested_{false};
+  std::atomic<bool> is_saving_to_stop_{false};
   std::atomic<SaveChoice> stop_save_{SaveChoice::kAsConfigured};
   std::atomic<int> stop_signal_{0};
 };

@@ -3,8 +3,10 @@
 #include "commands/context.h"
 #include "platform/clock.h"
 #include "server/commands.h"
+#include "server/connection.h"
 #include "server/server.h"
 #include "server/server_tables.h"
+#include "server/worker.h"
 
 namespace strata {
 namespace {
@@ -63,13 +65,32 @@ bool parse_shutdown(Context& context, ShutdownOptions& options) {
   return true;
 }
 
+// On any thread: the client waits no longer, unless it has gone.
+void refuse_shutdown(Worker& worker, uint64_t client_id) {
+  worker.loop().post([&worker, client_id] {
+    Connection* waiting = nullptr;
+    worker.for_each_connection([&](Connection& connection) {
+      if (connection.session().id == client_id) waiting = &connection;
+    });
+    if (!waiting || waiting->stall_reason() != Stall::kPaused) return;
+    waiting->reply().error("ERR Errors trying to SHUTDOWN. Check logs.");
+    worker.mark_dirty(*waiting);
+    waiting->resume();
+  });
+}
+
 // SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]. There are no replicas to wait for, so NOW changes nothing and there is
-// never a shutdown to abort.
+// never a shutdown to abort. There is no answer, but when saving fails, and with it the shutdown.
 void shutdown(Context& context) {
   ShutdownOptions options;
   if (!parse_shutdown(context, options)) return;
   if (options.abort) return context.reply().error("ERR No shutdown in progress.");
-  server_of(context).request_stop(options.save, 0);
+  Server& server = server_of(context);
+  if (options.force) return server.request_stop(options.save, 0);
+  Worker* worker = context.session()->worker;
+  uint64_t client_id = context.session()->id;
+  context.session()->connection->stall(Stall::kPaused);
+  server.save_and_stop(options.save, 0, [worker, client_id] { refuse_shutdown(*worker, client_id); });
 }
 
 void time(Context& context) {

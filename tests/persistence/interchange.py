@@ -371,8 +371,7 @@ def damaged_log_of_ours(case):
 
 CASES = (dump_of_redis, log_with_rdb_base, log_with_aof_base, log_with_several_increments, old_single_file, truncated_log,
          dump_of_ours, log_of_ours, logs_in_turn, unknown_type_in_dump, unknown_type_in_log, unknown_command_in_multi,
-         unknown_command_behind_many,
-         damaged_dumps, damaged_logs, damaged_log_of_ours)
+         unknown_command_behind_many, damaged_dumps, damaged_logs, damaged_log_of_ours)
 
 if __name__ == "__main__":
     sys.exit(run_cases(CASES, __doc__))

@@ -180,7 +180,7 @@ def shutdowns(case):
 
 
 def impossible_save(case):
-    """A final save that fails is told by the exit code, or SHUTDOWN is refused; nothing is lost silently."""
+    """When the final save fails, the server does not end, whoever asked: it would lose what it has."""
     folder = case.path("impossible")
     with case.ours_with_file(folder, "save 3600 1\n") as server:
         (folder / "dump.rdb").mkdir()
@@ -189,6 +189,20 @@ def impossible_save(case):
         reply = connection.command("SHUTDOWN")
         assert reply.kind == "-" and b"Errors trying to SHUTDOWN" in reply.value, reply
         assert connection.command("GET", "a").value == b"1"
+        for number in (signal.SIGTERM, signal.SIGINT):
+            failures = server.log_path.read_text().count("can't exit")
+            server.process.send_signal(number)
+            wait_until(lambda: server.log_path.read_text().count("can't exit") > failures, "a refused stop")
+            time.sleep(0.3)
+            assert server.process.poll() is None, f"signal {number} ended the server though it could not save"
+            assert connection.command("GET", "a").value == b"1"
+        (folder / "dump.rdb").rmdir()
+        assert server.stop() == 0
+        server.start()
+        assert server.connect().command("GET", "a").value == b"1"
+        (folder / "dump.rdb").unlink()
+        (folder / "dump.rdb").mkdir()
+        pipeline(server.connect(), [("SET", "a", 2)])
         shut_down(server, "NOSAVE")
 
 
