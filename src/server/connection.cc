@@ -8,8 +8,6 @@
 namespace strata {
 namespace {
 
-// Above this a client is neither read nor executed for, until half of it has been sent.
-constexpr size_t kOutputPauseBytes = 1 << 20;
 // Pending input that has been used up is given back when it took more than this.
 constexpr size_t kInputKeptBytes = 4096;
 
@@ -63,8 +61,14 @@ Task<void> Connection::serve() {
 }
 
 void Connection::resume() {
-  stall_ = Stall::kNone;
   job_.reset();
+  // What a job brought may be too much, and on a hot shard there is one job after the other.
+  if (is_over_output_limit() && !closing_) {
+    stall_ = Stall::kOutputFull;
+    worker_.mark_dirty(*this);
+    return;
+  }
+  stall_ = Stall::kNone;
   if (!waiting_) return;
   Resumption* waiting = waiting_;
   waiting_ = nullptr;
@@ -100,12 +104,10 @@ void Connection::receive(Bytes bytes) {
   }
   // Stopped by a stall: what is left may hold whole commands. Else it is the beginning of one.
   if (stall_ != Stall::kNone) runnable_input_ = !pending_input_.empty();
-  if (over_output_limit() && stall_ == Stall::kNone) stall_ = Stall::kOutputFull;
+  if (is_over_output_limit() && stall_ == Stall::kNone) stall_ = Stall::kOutputFull;
   if (!output_.empty() || close_after_reply_) worker_.mark_dirty(*this);
   publish_sizes();
 }
-
-bool Connection::over_output_limit() const { return output_.size() > kOutputPauseBytes; }
 
 void Connection::wait_for_log(uint64_t from_byte, uint64_t sequence) {
   if (!marks_.empty() && marks_.back().sequence >= sequence) return;

@@ -52,6 +52,9 @@ class Connection final : private SendCompletion {
   void close_after_reply();
   bool closing() const { return closing_; }
   bool ending() const { return closing_ || close_after_reply_; }
+  // Above this a client is neither read nor executed for, until half of it has been sent.
+  static constexpr size_t kOutputPauseBytes = 1 << 20;
+  bool is_over_output_limit() const { return output_.size() > kOutputPauseBytes; }
 
   // From here on the output waits for `sequence` of the log.
   void wait_for_log(uint64_t from_byte, uint64_t sequence);
@@ -100,7 +103,6 @@ class Connection final : private SendCompletion {
   void fail_log_waiters();
   void on_sent(Result<size_t> sent) override;
   void publish_sizes();
-  bool over_output_limit() const;
 
   static constexpr size_t kSlicesPerSend = 64;
   static constexpr size_t kFewSlices = 4;

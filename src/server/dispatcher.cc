@@ -10,12 +10,6 @@
 #include "server/worker.h"
 
 namespace strata {
-namespace {
-
-constexpr size_t kOutputPauseBytes = 1 << 20;
-
-}  // namespace
-
 Dispatcher::Dispatcher(Server& server, Worker& worker)
     : server_(server),
       worker_(worker),
@@ -48,11 +42,6 @@ size_t Dispatcher::run(Connection& connection, Bytes input) {
     }
     if (connection.stall_reason() != Stall::kNone || connection.ending()) return consumed;
     if (commands.empty() && parsed_bytes == 0) return consumed;
-    if (connection.output().size() > kOutputPauseBytes) {
-      connection.stall(Stall::kOutputFull);
-      worker_.mark_dirty(connection);
-      return consumed;
-    }
   }
   return consumed;
 }
@@ -111,6 +100,9 @@ size_t Dispatcher::run_batch(Connection& connection, std::span<const ParsedComma
     jobs_absorbed_ = 0;
     if (!run_one(connection, commands.subspan(i), i)) break;
     i += 1 + jobs_absorbed_;
+    if (connection.is_over_output_limit() && connection.stall_reason() == Stall::kNone) {
+      connection.stall(Stall::kOutputFull);
+    }
     bool stopped = connection.stall_reason() != Stall::kNone || connection.ending();
     bool goes_on = !stopped && i < commands.size() && prepared_[i].command == command && command &&
                    (command->flags & kFast) && !exact;

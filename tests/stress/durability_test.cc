@@ -68,7 +68,8 @@ class Durability : public StressTest {
     server_.signal(signal);
     EXPECT_EQ(server_.wait(), signal == SIGKILL ? -SIGKILL : 0);
     for (std::thread& writer : writers) writer.join();
-    EXPECT_EQ(server_.complaints(), "");
+    std::string complaints = server_.complaints();
+    EXPECT_TRUE(complaints.empty()) << complaints;
     start(arguments);
     verify();
   }

@@ -36,7 +36,8 @@ void StressTest::start(std::vector<std::string> arguments) {
   bool has_log = false;
   for (const std::string& argument : arguments) has_log |= argument == "--appendonly";
   if (!has_log) arguments.insert(arguments.end(), {"--appendonly", "no"});
-  arguments.insert(arguments.end(), {"--threads", std::to_string(the_settings.threads), "--save", ""});
+  arguments.insert(arguments.end(), {"--threads", std::to_string(the_settings.threads), "--io",
+                                     the_settings.io, "--save", ""});
   if (!server_.start(the_settings.server, std::move(arguments))) {
     ADD_FAILURE() << "the server does not start\n" << server_.complaints();
   }
@@ -47,7 +48,8 @@ void StressTest::TearDown() {
     server_.signal(SIGTERM);
     EXPECT_EQ(server_.wait(), 0) << "exit code";
   }
-  EXPECT_EQ(server_.complaints(), "");
+  std::string complaints = server_.complaints();
+  EXPECT_TRUE(complaints.empty()) << complaints;
 }
 
 void StressTest::add(size_t count, Work work) { works_.emplace_back(count, std::move(work)); }
@@ -107,10 +109,12 @@ int main(int argc, char** argv) {
   stress::Settings& settings = stress::the_settings;
   for (int i = 1; i + 1 < argc; i += 2) {
     if (std::strcmp(argv[i], "--server") == 0) settings.server = argv[i + 1];
+    if (std::strcmp(argv[i], "--io") == 0) settings.io = argv[i + 1];
     if (std::strcmp(argv[i], "--threads") == 0) settings.threads = std::atoi(argv[i + 1]);
   }
   if (settings.server.empty()) {
-    std::fprintf(stderr, "usage: stress_test --server <strata-server> [--threads n] [--gtest_…]\n");
+    std::fprintf(
+        stderr, "usage: stress_test --server <strata-server> [--threads n] [--io epoll|uring] [--gtest_…]\n");
     return 1;
   }
   if (const char* seconds = std::getenv("STRATA_STRESS_SECONDS")) {

@@ -1,6 +1,6 @@
 // What the stress tests share: how long, how big, a fixture with a server, and clients on threads.
 //
-//   STRATA_STRESS_SECONDS   length of each timed part (quick: half a second) and full sizes
+//   STRATA_STRESS_SECONDS   length of each timed part (quick: a quarter of a second) and full sizes
 //   STRATA_STRESS_SEED      repeats the random choices of a run, which prints its seed
 //
 // Every test starts a server of its own, and fails if that server ends badly or a sanitizer spoke in it.
@@ -27,7 +27,8 @@ namespace stress {
 struct Settings {
   std::string server;
   int threads = 4;
-  double seconds = 0.5;
+  std::string io = "auto";
+  double seconds = 0.25;
   bool is_full = false;
   uint64_t seed = 0;
 };
