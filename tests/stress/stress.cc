@@ -117,7 +117,7 @@ int main(int argc, char** argv) {
         stderr, "usage: stress_test --server <strata-server> [--threads n] [--io epoll|uring] [--gtest_…]\n");
     return 1;
   }
-  if (const char* seconds = std::getenv("STRATA_STRESS_SECONDS")) {
+  if (const char* seconds = std::getenv("STRATA_STRESS_SECONDS"); seconds && *seconds) {
     settings.seconds = std::atof(seconds);
     settings.is_full = true;
   }
