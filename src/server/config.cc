@@ -13,19 +13,6 @@
 namespace strata {
 namespace {
 
-// CONFIG SET's one argument as the words of a line; only syntaxes of several words split it.
-std::vector<std::string> words_of(const Directive& directive, Bytes value) {
-  std::vector<std::string> words;
-  bool splits = directive.kind == ValueKind::kOwn || directive.kind == ValueKind::kChoices;
-  if (!splits || value.find(' ') == value.npos) return {std::string(value)};
-  while (!value.empty()) {
-    size_t space = std::min(value.find(' '), value.size());
-    if (space > 0) words.emplace_back(value.substr(0, space));
-    value.remove_prefix(std::min(space + 1, value.size()));
-  }
-  return words;
-}
-
 std::string set_failed(std::string_view name, std::string_view why) {
   return fmt::format("ERR CONFIG SET failed (possibly related to argument '{}') - {}", name, why);
 }

@@ -126,6 +126,11 @@ std::string Configuration::load_line(std::vector<std::string>& words, int depth,
   }
   Row* row = find(name);
   if (!row) return kBadDirective;
+  std::vector<std::string> split;
+  if (arguments.size() == 1) {
+    split = words_of(*row->directive, arguments[0]);
+    arguments = split;
+  }
   Fault fault = assign(*row, arguments, row->given);
   if (fault.empty()) row->given = true;
   return fault;

@@ -106,6 +106,7 @@ std::expected<void, std::string> reload_log(Server& server) {
   AofReader check(real_file_system(), location);
   Status status = check.verify(base);
   if (!status) return failed("Error trying to load the AOF files", status.error(), check.report().failed_file);
+  if (!check.report().found) return std::unexpected("ERR Error trying to load the AOF files: there are none in 'dir'");
   WithoutExpiry guard(server.keyspace());
   flush_everything(server.keyspace());
   AofReader reader(real_file_system(), location);

@@ -144,4 +144,16 @@ std::string rewritten_value(const Directive& directive, const std::string& value
   return value;
 }
 
+std::vector<std::string> words_of(const Directive& directive, Bytes value) {
+  std::vector<std::string> words;
+  bool splits = directive.kind == ValueKind::kOwn || directive.kind == ValueKind::kChoices;
+  if (!splits || value.find(' ') == value.npos) return {std::string(value)};
+  while (!value.empty()) {
+    size_t space = std::min(value.find(' '), value.size());
+    if (space > 0) words.emplace_back(value.substr(0, space));
+    value.remove_prefix(std::min(space + 1, value.size()));
+  }
+  return words;
+}
+
 }  // namespace strata

@@ -16,6 +16,7 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "server/options.h"
 
@@ -153,5 +154,8 @@ std::string print_number(const Directive& directive, int64_t value);
 std::string quoted_if_needed(const std::string& word);
 // As CONFIG REWRITE writes it: sizes with units, texts quoted.
 std::string rewritten_value(const Directive& directive, const std::string& value);
+
+// One argument (of CONFIG SET, of the command line) as the words of a line; only syntaxes of several words split it.
+std::vector<std::string> words_of(const Directive& directive, Bytes value);
 
 }  // namespace strata
