@@ -6,7 +6,8 @@
 namespace strata {
 
 void assertion_failed(const char* expression, const char* file, int line, const char* detail) {
-  std::fprintf(stderr, "%s:%d: assertion failed: %s%s%s\n", file, line, expression, *detail ? ": " : "", detail);
+  std::fprintf(stderr, "%s:%d: assertion failed: %s%s%s\n", file, line, expression, *detail ? ": " : "",
+               detail);
   std::fflush(stderr);
   std::abort();
 }

@@ -11,10 +11,10 @@ namespace strata {
 
 }  // namespace strata
 
-#define STRATA_ASSERT(expression, ...)                                                             \
-  do {                                                                                             \
-    if (!(expression)) [[unlikely]]                                                                \
-      ::strata::assertion_failed(#expression, __FILE__, __LINE__, "" __VA_ARGS__);                 \
+#define STRATA_ASSERT(expression, ...)                                             \
+  do {                                                                             \
+    if (!(expression)) [[unlikely]]                                                \
+      ::strata::assertion_failed(#expression, __FILE__, __LINE__, "" __VA_ARGS__); \
   } while (false)
 
 #ifdef STRATA_DEBUG_CHECKS

@@ -9,7 +9,7 @@
 
 namespace strata {
 
-using Bytes = std::string_view;          // read only, owned by somebody else
-using MutableBytes = std::span<char>;    // writable, owned by somebody else
+using Bytes = std::string_view;        // read only, owned by somebody else
+using MutableBytes = std::span<char>;  // writable, owned by somebody else
 
 }  // namespace strata

@@ -21,9 +21,9 @@ namespace strata {
 
 struct Error {
   Errc code;
-  int32_t os_error = 0;      // errno where the operating system spoke, else 0
-  const char* what = "";     // a string literal: what was being done, or what is wrong
-  uint64_t offset = 0;       // position in the file or input where that makes sense
+  int32_t os_error = 0;   // errno where the operating system spoke, else 0
+  const char* what = "";  // a string literal: what was being done, or what is wrong
+  uint64_t offset = 0;    // position in the file or input where that makes sense
 };
 
 template <typename T>
@@ -42,14 +42,16 @@ inline std::unexpected<Error> fail_os(Errc code, int os_error, const char* what)
 #define STRATA_CONCAT_(a, b) a##b
 #define STRATA_CONCAT(a, b) STRATA_CONCAT_(a, b)
 
-#define STRATA_TRY_(result, keyword, expr) \
-  do {                                     \
-    auto result = (expr);                  \
-    if (!result) [[unlikely]] keyword std::unexpected(result.error()); \
+#define STRATA_TRY_(result, keyword, expr)     \
+  do {                                         \
+    auto result = (expr);                      \
+    if (!result) [[unlikely]]                  \
+      keyword std::unexpected(result.error()); \
   } while (false)
-#define STRATA_TRY_ASSIGN_(result, keyword, decl, expr)              \
-  auto result = (expr);                                              \
-  if (!result) [[unlikely]] keyword std::unexpected(result.error()); \
+#define STRATA_TRY_ASSIGN_(result, keyword, decl, expr) \
+  auto result = (expr);                                 \
+  if (!result) [[unlikely]]                             \
+    keyword std::unexpected(result.error());            \
   decl = std::move(*result)
 
 #define TRY(expr) STRATA_TRY_(STRATA_CONCAT(try_, __LINE__), return, expr)

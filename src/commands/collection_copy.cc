@@ -18,12 +18,17 @@ Value CollectionCopy::take() {
 
 Result<bool> CollectionCopy::step(size_t budget) {
   switch (from_.type) {
-    case Type::kList: return step_list(budget);
-    case Type::kHash: return step_hash(budget);
-    case Type::kSet: return step_set(budget);
-    case Type::kZset: return step_zset(budget);
+    case Type::kList:
+      return step_list(budget);
+    case Type::kHash:
+      return step_hash(budget);
+    case Type::kSet:
+      return step_set(budget);
+    case Type::kZset:
+      return step_zset(budget);
     case Type::kString:
-    case Type::kStream: break;
+    case Type::kStream:
+      break;
   }
   return fail(Errc::kUnsupported, "COPY of this type is not supported");
 }
@@ -52,7 +57,8 @@ Result<bool> CollectionCopy::step_hash(size_t budget) {
     if (!status) return;
     char field_text[kIntegerTextBytes];
     char value_text[kIntegerTextBytes];
-    auto set = hash_set(data_, options_.hash, *copy_, element_text(field, field_text), element_text(value, value_text));
+    auto set = hash_set(data_, options_.hash, *copy_, element_text(field, field_text),
+                        element_text(value, value_text));
     if (!set) status = std::unexpected(set.error());
   });
   TRY(status);

@@ -15,7 +15,8 @@ class CollectionCopy {
   CollectionCopy(const Value& from, const DataContext& data, const DataOptions& options)
       : from_(from), data_(data), options_(options) {}
 
-  // Copies about `budget` elements. True when it is complete. On failure what is there can be given back with take().
+  // Copies about `budget` elements. True when it is complete. On failure what is there can be given back with
+  // take().
   Result<bool> step(size_t budget);
   // Type kString when nothing was begun.
   Value take();

@@ -97,7 +97,8 @@ class SlicedStep final : public SlicedWork {
 // shard until then, while the key, args[1], is latched.
 template <typename Step>
 void in_slices(Context& context, bool is_exclusive, Step step) {
-  context.slice(std::make_unique<SlicedStep<Step>>(std::move(step)), {{.arg = 1, .is_exclusive = is_exclusive}});
+  context.slice(std::make_unique<SlicedStep<Step>>(std::move(step)),
+                {{.arg = 1, .is_exclusive = is_exclusive}});
 }
 // The latched entry: there, even when its time has come meanwhile.
 inline Entry* latched_entry(Context& context) {

@@ -1,5 +1,5 @@
-// A command is one row of a table. The row is the only place where it is described: dispatch, permission and memory
-// checks, key extraction, propagation, COMMAND DOCS, docs/commands.md and metrics read it.
+// A command is one row of a table. The row is the only place where it is described: dispatch, permission and
+// memory checks, key extraction, propagation, COMMAND DOCS, docs/commands.md and metrics read it.
 //
 //   constexpr Command kListCommands[] = {
 //       {.name = "lpush", .syntax = "key element [element ...]", .flags = kWrite | kDenyOom | kFast,
@@ -31,7 +31,7 @@ enum CommandFlag : uint32_t {
   kPubSub = 1 << 4,
   kNoScript = 1 << 5,
   kBlocking = 1 << 6,
-  kLoading = 1 << 7,   // allowed while loading
+  kLoading = 1 << 7,  // allowed while loading
   kStale = 1 << 8,
   kSkipMonitor = 1 << 9,
   kSkipSlowlog = 1 << 10,
@@ -48,7 +48,8 @@ enum CommandFlag : uint32_t {
   // Ours. Which shards a command needs when its keys do not say it:
   kAllShards = 1 << 24,    // runs while every shard is held
   kRunsInMulti = 1 << 26,  // not queued in a transaction
-  kConnection = 1 << 25,   // needs no shard: it concerns the connection or the server; `run` sees to shards itself
+  kConnection =
+      1 << 25,  // needs no shard: it concerns the connection or the server; `run` sees to shards itself
 };
 
 enum AclCategory : uint32_t {
@@ -108,19 +109,19 @@ struct KeySpec {
 using Handler = void (*)(Context&);
 
 struct Command {
-  const char* name;                 // lower case; a subcommand's is its own word: "getname" under "client"
-  Syntax syntax = "";               // arguments after the name, in the notation of redis.io
+  const char* name;    // lower case; a subcommand's is its own word: "getname" under "client"
+  Syntax syntax = "";  // arguments after the name, in the notation of redis.io
   uint32_t flags = 0;
   std::span<const KeySpec> keys = {};
-  uint32_t acl = 0;                 // beyond what the flags imply (write, read, admin, dangerous, fast, slow…)
-  const char* group = nullptr;      // of COMMAND DOCS; null: the group of the table it stands in
+  uint32_t acl = 0;             // beyond what the flags imply (write, read, admin, dangerous, fast, slow…)
+  const char* group = nullptr;  // of COMMAND DOCS; null: the group of the table it stands in
   const char* since = "1.0.0";
   const char* complexity = "O(1)";
   const char* summary = "";
-  Handler run = nullptr;            // null for containers without a form of their own
+  Handler run = nullptr;  // null for containers without a form of their own
   std::span<const Command> subcommands = {};
-  const char* history = nullptr;    // "7.0.0=Added the `NX` option.|6.2.0=…", for COMMAND DOCS
-  const char* tips = nullptr;       // "nondeterministic_output|request_policy:all_shards"
+  const char* history = nullptr;  // "7.0.0=Added the `NX` option.|6.2.0=…", for COMMAND DOCS
+  const char* tips = nullptr;     // "nondeterministic_output|request_policy:all_shards"
   const char* deprecated_since = nullptr;
   const char* replaced_by = nullptr;
 

@@ -84,9 +84,15 @@ uint64_t Context::propagate(EffectSink& sink, Bytes canonical_raw) {
 
 bool Context::check(const Error& error) {
   switch (error.code) {
-    case Errc::kOutOfMemory: reply_->error("OOM command not allowed when used memory > 'maxmemory'."); break;
-    case Errc::kWrongType: wrong_type(); break;
-    default: reply_->error("ERR ", error.what); break;
+    case Errc::kOutOfMemory:
+      reply_->error("OOM command not allowed when used memory > 'maxmemory'.");
+      break;
+    case Errc::kWrongType:
+      wrong_type();
+      break;
+    default:
+      reply_->error("ERR ", error.what);
+      break;
   }
   return false;
 }
@@ -95,7 +101,8 @@ void Context::reply_element(const Element& element) {
   if (element.is_integer) return reply_->bulk_integer(element.integer);
   if (!element.blob || element.bytes.size() < kPinThresholdBytes) return reply_->bulk(element.bytes);
   element.blob->pin();
-  reply_->bulk_reference(element.bytes, element.blob, [](void* blob) { Blob::unpin(static_cast<Blob*>(blob)); });
+  reply_->bulk_reference(element.bytes, element.blob,
+                         [](void* blob) { Blob::unpin(static_cast<Blob*>(blob)); });
 }
 
 void Context::wrong_type() {

@@ -12,9 +12,10 @@
 //     context.reply().integer(1);
 //   }
 //
-// Propagation: a handler that changed data calls changed() for every key it changed; the command is then logged as it came. If
-// that would not do the same when it runs again (random choice, relative time, floating point), the handler states its
-// effects instead with effect(): those are logged, in order, and nothing else; several as one transaction.
+// Propagation: a handler that changed data calls changed() for every key it changed; the command is then
+// logged as it came. If that would not do the same when it runs again (random choice, relative time, floating
+// point), the handler states its effects instead with effect(): those are logged, in order, and nothing else;
+// several as one transaction.
 
 #pragma once
 
@@ -42,7 +43,8 @@ namespace strata {
 
 struct Session;
 
-// Options that change what commands on data do. One for the process; changed by CONFIG SET while all shards are held.
+// Options that change what commands on data do. One for the process; changed by CONFIG SET while all shards
+// are held.
 struct DataOptions {
   list::Limits list;
   HashLimits hash;
@@ -57,7 +59,9 @@ struct KeyspaceCounters {
   std::atomic<uint64_t> misses{0};
   std::atomic<uint64_t> changes{0};  // rdb_changes_since_last_save is their sum less that at the last save
 
-  void add_changes(uint64_t n) { changes.store(changes.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+  void add_changes(uint64_t n) {
+    changes.store(changes.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
 };
 
 class Context {
@@ -79,7 +83,8 @@ class Context {
   }
   void set_sink(EffectSink* sink) { environment_.sink = sink; }
   // Before each command. `first_key` is the key of args[first_key_index] when it has been hashed already.
-  void begin(const Command& command, std::span<const Bytes> args, uint16_t db, int64_t now_ms, const Key& first_key) {
+  void begin(const Command& command, std::span<const Bytes> args, uint16_t db, int64_t now_ms,
+             const Key& first_key) {
     command_ = &command;
     args_ = args;
     db_ = db;
@@ -145,7 +150,9 @@ class Context {
   bool check(const Error& error);
   bool check(const Status& status) { return status ? true : check(status.error()); }
   template <typename T>
-  bool check(const Result<T>& result) { return result ? true : check(result.error()); }
+  bool check(const Result<T>& result) {
+    return result ? true : check(result.error());
+  }
 
   // An element of a value: large ones leave by reference, pinned until they are sent.
   void reply_element(const Element& element);
@@ -157,7 +164,8 @@ class Context {
     latch_wishes_.assign(latches);
   }
 
-  // Frequent errors and arguments. The parsers reply the error (Redis's text unless another is given) and return false.
+  // Frequent errors and arguments. The parsers reply the error (Redis's text unless another is given) and
+  // return false.
   void wrong_type();
   void syntax_error();
   bool parse_integer(size_t i, int64_t& value, Bytes error = {});

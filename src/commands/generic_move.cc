@@ -81,8 +81,8 @@ Result<Entry*> copy_entry(Context& context, const Entry& entry, const Place& to)
 }
 
 // args[i] as the number of a database. False: the error was replied.
-// COPY of a collection too large for one stay in the shard. The source is latched, so that it does not change; the new key
-// appears when all is there.
+// COPY of a collection too large for one stay in the shard. The source is latched, so that it does not
+// change; the new key appears when all is there.
 class CopyWork final : public SlicedWork {
  public:
   CopyWork(Context& context, const Entry& entry, const Place& to, bool replaces)
@@ -200,8 +200,10 @@ void copy_key(Context& context) {
   const Entry* entry = context.find(from.key);
   if (!entry) return context.reply().integer(0);
   if (context.find_in(to.key, to.db) && !replace) return context.reply().integer(0);
-  if (context.may_slice() && entry->type() != Type::kString && element_count(entry->value()) > kSliceElements) {
-    return context.slice(std::make_unique<CopyWork>(context, *entry, to, replace), {{.arg = 1, .is_exclusive = false}});
+  if (context.may_slice() && entry->type() != Type::kString &&
+      element_count(entry->value()) > kSliceElements) {
+    return context.slice(std::make_unique<CopyWork>(context, *entry, to, replace),
+                         {{.arg = 1, .is_exclusive = false}});
   }
   if (!context.check(copy_entry(context, *entry, to))) return;
   context.shard(to.key).ask_for_cleaning();

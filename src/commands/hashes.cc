@@ -194,7 +194,8 @@ void reply_all(Context& context, bool is_map, Visit visit) {
   }
   header(context.reply(), size);
   if (!entry) return;
-  hash_visit(entry->value(), [&](const Element& field, const Element& value) { visit(context, field, value); });
+  hash_visit(entry->value(),
+             [&](const Element& field, const Element& value) { visit(context, field, value); });
 }
 
 void hgetall(Context& context) {
@@ -205,11 +206,13 @@ void hgetall(Context& context) {
 }
 
 void hkeys(Context& context) {
-  reply_all(context, false, [](Context& to, const Element& field, const Element&) { reply_many(to, to.reply(), field); });
+  reply_all(context, false,
+            [](Context& to, const Element& field, const Element&) { reply_many(to, to.reply(), field); });
 }
 
 void hvals(Context& context) {
-  reply_all(context, false, [](Context& to, const Element&, const Element& value) { reply_many(to, to.reply(), value); });
+  reply_all(context, false,
+            [](Context& to, const Element&, const Element& value) { reply_many(to, to.reply(), value); });
 }
 
 void hscan(Context& context) {

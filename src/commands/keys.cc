@@ -25,7 +25,8 @@ size_t begin_of(const KeySpec& spec, std::span<const Bytes> args) {
 
 }  // namespace
 
-bool find_keys(const RegisteredCommand& command, std::span<const Bytes> args, std::vector<KeyPosition>& positions) {
+bool find_keys(const RegisteredCommand& command, std::span<const Bytes> args,
+               std::vector<KeyPosition>& positions) {
   for (const KeySpec& spec : command.command->keys) {
     size_t begin = begin_of(spec, args);
     if (begin == 0) continue;
@@ -38,7 +39,9 @@ bool find_keys(const RegisteredCommand& command, std::span<const Bytes> args, st
       auto count = parse_i64(args[count_at]);
       first = begin + static_cast<size_t>(spec.first_key);
       if (!count || *count < 1 || first >= args.size()) return false;
-      if (static_cast<uint64_t>(*count) > (args.size() - first + static_cast<size_t>(spec.step) - 1) / static_cast<size_t>(spec.step)) return false;
+      if (static_cast<uint64_t>(*count) >
+          (args.size() - first + static_cast<size_t>(spec.step) - 1) / static_cast<size_t>(spec.step))
+        return false;
       last = first + (static_cast<size_t>(*count) - 1) * static_cast<size_t>(spec.step);
     } else if (spec.last >= 0) {
       last = begin + static_cast<size_t>(spec.last);

@@ -11,12 +11,13 @@
 namespace strata {
 
 struct KeyPosition {
-  uint32_t index;   // into args
-  uint16_t flags;   // KeyFlag
+  uint32_t index;  // into args
+  uint16_t flags;  // KeyFlag
 };
 
-// Appends the positions in the order of the specifications. False when the arguments make no sense for them (a
-// count that is no number or larger than what follows): the handler will say why.
-bool find_keys(const RegisteredCommand& command, std::span<const Bytes> args, std::vector<KeyPosition>& positions);
+// Appends the positions in the order of the specifications. False when the arguments make no sense for them
+// (a count that is no number or larger than what follows): the handler will say why.
+bool find_keys(const RegisteredCommand& command, std::span<const Bytes> args,
+               std::vector<KeyPosition>& positions);
 
 }  // namespace strata

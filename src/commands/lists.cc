@@ -202,7 +202,8 @@ void lrem(Context& context) {
     remove_matches(context, removal, UINT64_MAX);
     return;
   }
-  in_slices(context, true, [removal](Context& slice) mutable { return remove_matches(slice, removal, kSliceElements); });
+  in_slices(context, true,
+            [removal](Context& slice) mutable { return remove_matches(slice, removal, kSliceElements); });
 }
 
 struct LposOptions {

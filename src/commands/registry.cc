@@ -38,7 +38,8 @@ void derive_keys(RegisteredCommand& registered) {
   bool is_joined = is_range;
   int end = spec.index + spec.last;
   for (const KeySpec& other : specs.subspan(1)) {
-    is_joined = is_joined && !other.keyword && other.count_index < 0 && other.step == spec.step && other.index == end + spec.step;
+    is_joined = is_joined && !other.keyword && other.count_index < 0 && other.step == spec.step &&
+                other.index == end + spec.step;
     end = other.last >= 0 ? other.index + other.last : other.last;
   }
   if (is_joined) {
@@ -71,7 +72,8 @@ Registry::Registry(std::span<const CommandGroup* const> groups) : slots_(kSlots)
   STRATA_ASSERT(all_.size() < kSlots / 2);
 }
 
-RegisteredCommand& Registry::add(const CommandGroup& group, const Command& command, const RegisteredCommand* container) {
+RegisteredCommand& Registry::add(const CommandGroup& group, const Command& command,
+                                 const RegisteredCommand* container) {
   RegisteredCommand registered{};
   registered.command = &command;
   registered.group = &group;
@@ -87,8 +89,8 @@ RegisteredCommand& Registry::add(const CommandGroup& group, const Command& comma
   return all_.back();
 }
 
-// The first eight letters and the length tell nearly all names apart. Setting bit 5 folds the case; what else it makes
-// equal is told apart by the comparison.
+// The first eight letters and the length tell nearly all names apart. Setting bit 5 folds the case; what else
+// it makes equal is told apart by the comparison.
 size_t Registry::slot_of(Bytes name) {
   uint64_t word = 0;
   std::memcpy(&word, name.data(), name.size() < sizeof word ? name.size() : sizeof word);

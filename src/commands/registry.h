@@ -29,13 +29,13 @@ struct RegisteredCommand {
   const RegisteredCommand* container;  // of a subcommand
   uint32_t index;                      // dense; metrics are arrays over it
   int arity;
-  uint32_t flags;                      // with kMovableKeys where the specifications cannot say everything
-  uint32_t acl;                        // with what the flags imply
+  uint32_t flags;  // with kMovableKeys where the specifications cannot say everything
+  uint32_t acl;    // with what the flags imply
   KeyShape shape;
   int16_t first_key = 0;
   int16_t last_key = 0;
   int16_t key_step = 0;
-  std::string full_name;               // "get", "client|list"
+  std::string full_name;  // "get", "client|list"
   std::vector<const RegisteredCommand*> subcommands;
 
   bool arity_allows(size_t argc) const {
@@ -49,8 +49,8 @@ class Registry {
 
   // In any case; null when there is none. Does not look at subcommands.
   const RegisteredCommand* find(Bytes name) const;
-  // The command or subcommand that these words call; null when unknown. For a container that is called with an
-  // unknown subcommand, the container itself, which has no handler.
+  // The command or subcommand that these words call; null when unknown. For a container that is called with
+  // an unknown subcommand, the container itself, which has no handler.
   const RegisteredCommand* resolve(std::span<const Bytes> args) const;
 
   // Top-level commands in the order of the groups, and everything with subcommands by index.
@@ -61,7 +61,8 @@ class Registry {
  private:
   static constexpr size_t kSlots = 2048;
 
-  RegisteredCommand& add(const CommandGroup& group, const Command& command, const RegisteredCommand* container);
+  RegisteredCommand& add(const CommandGroup& group, const Command& command,
+                         const RegisteredCommand* container);
   static size_t slot_of(Bytes name);
 
   std::deque<RegisteredCommand> all_;

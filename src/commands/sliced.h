@@ -1,15 +1,16 @@
 // Work that is done in slices, between which other requests are inside the shard.
 //
-// A handler that finds its value large, and is allowed to (Context::may_slice()), replies nothing, changes nothing and
-// hands over a SlicedWork instead:
+// A handler that finds its value large, and is allowed to (Context::may_slice()), replies nothing, changes
+// nothing and hands over a SlicedWork instead:
 //
 //   if (context.may_slice() && list::length(value) > kSliceElements) {
 //     return context.slice(std::make_unique<RemoveMatches>(…), {{.arg = 1, .is_exclusive = true}});
 //   }
 //
-// The keys it names stay latched until the last slice (keyspace/latch.h), so the value is there and unchanged, but for the
-// work's own changes, at every step. The last step replies and calls Context::changed() or effect(), like a handler.
-// The work owns what it needs: the arguments it was made with are copied and are Context::args() at each step.
+// The keys it names stay latched until the last slice (keyspace/latch.h), so the value is there and
+// unchanged, but for the work's own changes, at every step. The last step replies and calls
+// Context::changed() or effect(), like a handler. The work owns what it needs: the arguments it was made with
+// are copied and are Context::args() at each step.
 
 #pragma once
 
@@ -25,8 +26,8 @@ class Context;
 inline constexpr size_t kSliceElements = 4096;
 
 struct LatchWish {
-  size_t arg;          // index of the key
-  bool is_exclusive;   // the work changes the value
+  size_t arg;         // index of the key
+  bool is_exclusive;  // the work changes the value
 };
 
 class SlicedWork {

@@ -4,8 +4,9 @@
 //   [x]                         may be left out          x [x …]   one or more: the bracket repeats
 //   NX                          upper case: a keyword    [[a] b]   brackets nest
 //
-// Arity is derived at compile time: the arguments outside brackets, of the shortest alternative, and whether any bracket
-// makes the command open-ended. The tree for COMMAND DOCS is parsed from the same text at run time.
+// Arity is derived at compile time: the arguments outside brackets, of the shortest alternative, and whether
+// any bracket makes the command open-ended. The tree for COMMAND DOCS is parsed from the same text at run
+// time.
 
 #pragma once
 

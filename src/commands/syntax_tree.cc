@@ -9,8 +9,9 @@ namespace strata {
 namespace {
 
 constexpr std::string_view kIntegers[] = {
-    "count", "cursor", "db", "decrement", "destination-db", "index", "index1", "index2", "len", "limit", "milliseconds",
-    "num-matches", "numkeys", "offset", "protover", "rank", "seconds", "start", "stop", "end", "client-id", "timeout",
+    "count",   "cursor", "db",           "decrement",   "destination-db", "index",   "index1",   "index2",
+    "len",     "limit",  "milliseconds", "num-matches", "numkeys",        "offset",  "protover", "rank",
+    "seconds", "start",  "stop",         "end",         "client-id",      "timeout",
 };
 constexpr std::string_view kKeys[] = {"key", "newkey", "source", "destination", "key1", "key2", "destkey"};
 constexpr std::string_view kDoubles[] = {"score", "weight"};
@@ -31,7 +32,9 @@ bool is_token(std::string_view word) {
   return has_letter;
 }
 
-bool same_shape(const SyntaxArgument& a, const SyntaxArgument& b) { return a.name == b.name && a.token == b.token; }
+bool same_shape(const SyntaxArgument& a, const SyntaxArgument& b) {
+  return a.name == b.name && a.token == b.token;
+}
 
 class SyntaxParser {
  public:
@@ -47,7 +50,8 @@ class SyntaxParser {
       rest_.remove_prefix(1);
       choice.arguments.push_back(one(sequence(depth)));
     }
-    for (const SyntaxArgument& option : choice.arguments) choice.name += (choice.name.empty() ? "" : "_") + option.name;
+    for (const SyntaxArgument& option : choice.arguments)
+      choice.name += (choice.name.empty() ? "" : "_") + option.name;
     std::vector<SyntaxArgument> whole;
     whole.push_back(std::move(choice));
     return whole;
@@ -170,15 +174,24 @@ void number_keys(std::vector<SyntaxArgument>& arguments, int key_spec_count, int
 
 const char* argument_type_name(ArgumentType type) {
   switch (type) {
-    case ArgumentType::kString: return "string";
-    case ArgumentType::kInteger: return "integer";
-    case ArgumentType::kDouble: return "double";
-    case ArgumentType::kKey: return "key";
-    case ArgumentType::kPattern: return "pattern";
-    case ArgumentType::kUnixTime: return "unix-time";
-    case ArgumentType::kPureToken: return "pure-token";
-    case ArgumentType::kOneOf: return "oneof";
-    case ArgumentType::kBlock: return "block";
+    case ArgumentType::kString:
+      return "string";
+    case ArgumentType::kInteger:
+      return "integer";
+    case ArgumentType::kDouble:
+      return "double";
+    case ArgumentType::kKey:
+      return "key";
+    case ArgumentType::kPattern:
+      return "pattern";
+    case ArgumentType::kUnixTime:
+      return "unix-time";
+    case ArgumentType::kPureToken:
+      return "pure-token";
+    case ArgumentType::kOneOf:
+      return "oneof";
+    case ArgumentType::kBlock:
+      return "block";
   }
   return "string";
 }

@@ -1,13 +1,13 @@
-// The arguments of a command as a tree, for COMMAND DOCS: parsed at run time from the same text that gives the arity
-// (syntax.h).
+// The arguments of a command as a tree, for COMMAND DOCS: parsed at run time from the same text that gives
+// the arity (syntax.h).
 //
-//   key <EX seconds | KEEPTTL> [NX | XX]     a key; one of a token with a number and a bare token; an optional one of two
-//   element [element ...]                    one argument, "multiple"
-//   field value [field value ...]            a block of two, "multiple"
-//   [KEYS key [key ...]]                     an optional argument with a token, "multiple"
+//   key <EX seconds | KEEPTTL> [NX | XX]     a key; one of a token with a number and a bare token; an
+//   optional one of two element [element ...]                    one argument, "multiple" field value [field
+//   value ...]            a block of two, "multiple" [KEYS key [key ...]]                     an optional
+//   argument with a token, "multiple"
 //
-// Types that the notation does not say (integer, double, pattern, unix-time) follow from the arguments' names, which are
-// Redis's.
+// Types that the notation does not say (integer, double, pattern, unix-time) follow from the arguments'
+// names, which are Redis's.
 
 #pragma once
 
@@ -17,7 +17,17 @@
 
 namespace strata {
 
-enum class ArgumentType : uint8_t { kString, kInteger, kDouble, kKey, kPattern, kUnixTime, kPureToken, kOneOf, kBlock };
+enum class ArgumentType : uint8_t {
+  kString,
+  kInteger,
+  kDouble,
+  kKey,
+  kPattern,
+  kUnixTime,
+  kPureToken,
+  kOneOf,
+  kBlock
+};
 
 struct SyntaxArgument {
   std::string name;

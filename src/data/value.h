@@ -38,10 +38,10 @@ struct Value {
 // One element as it is read: bytes, or an integer that was stored as such. Valid until the value
 // changes or the shard is left; to keep bytes beyond that, pin `blob`.
 struct Element {
-  Bytes bytes;             // meaningful when !is_integer
+  Bytes bytes;  // meaningful when !is_integer
   int64_t integer = 0;
   bool is_integer = false;
-  Blob* blob = nullptr;    // the blob that holds `bytes`; null when they are too small to be worth pinning
+  Blob* blob = nullptr;  // the blob that holds `bytes`; null when they are too small to be worth pinning
 
   static Element of(int64_t value) { return {{}, value, true, nullptr}; }
   static Element of(Bytes bytes, Blob* blob = nullptr) { return {bytes, 0, false, blob}; }

@@ -82,7 +82,8 @@ Result<Entry*> Database::set_string(const Key& key, Bytes value, int64_t deadlin
   Entry* old = find(key);
   bool with_deadline = deadline_ms != kNoDeadline;
   bool is_inline = value.size() <= kInlineStringMax;
-  if (old && is_inline && old->type() == Type::kString && old->is_inline() && old->has_deadline() == with_deadline) {
+  if (old && is_inline && old->type() == Type::kString && old->is_inline() &&
+      old->has_deadline() == with_deadline) {
     size_t bytes = Entry::bytes_needed(old->key_size, with_deadline, true, value.size());
     size_t usable = Heap::usable_size(old);
     if (bytes <= usable && (value.size() == old->value_size || Heap::good_size(bytes) == usable)) {
@@ -118,7 +119,8 @@ Result<Entry*> Database::set_string(const Key& key, Bytes value, int64_t deadlin
 Result<Entry*> Database::set_integer(const Key& key, int64_t value, int64_t deadline_ms) {
   Entry* old = find(key);
   bool with_deadline = deadline_ms != kNoDeadline;
-  if (old && old->type() == Type::kString && old->encoding() == Encoding::kInt && old->has_deadline() == with_deadline) {
+  if (old && old->type() == Type::kString && old->encoding() == Encoding::kInt &&
+      old->has_deadline() == with_deadline) {
     old->set_word(static_cast<uint64_t>(value));
     old->access_clock = access_clock(clock_->now_ms);
     if (with_deadline) {
@@ -165,7 +167,8 @@ Result<MutableBytes> Database::edit_string(const Key& key, Entry* entry, size_t 
   if (entry->is_inline() && size <= kInlineStringMax) {
     size_t bytes = Entry::bytes_needed(entry->key_size, entry->has_deadline(), true, size);
     if (bytes <= Heap::usable_size(entry)) {
-      if (size > entry->value_size) std::memset(entry->inline_bytes() + entry->value_size, 0, size - entry->value_size);
+      if (size > entry->value_size)
+        std::memset(entry->inline_bytes() + entry->value_size, 0, size - entry->value_size);
       entry->value_size = static_cast<uint32_t>(size);
       entry->flags |= Entry::kReportsRaw;
       return MutableBytes{entry->inline_bytes(), size};
@@ -231,7 +234,8 @@ Entry* Database::rebuild(const Key& key, Entry* entry, bool with_deadline) {
   Entry* fresh = allocate(key, entry->value_size, entry->is_inline(), with_deadline);
   if (!fresh) return nullptr;
   fresh->kind = entry->kind;
-  fresh->flags = static_cast<uint8_t>((entry->flags & ~Entry::kHasDeadline) | (with_deadline ? Entry::kHasDeadline : 0));
+  fresh->flags =
+      static_cast<uint8_t>((entry->flags & ~Entry::kHasDeadline) | (with_deadline ? Entry::kHasDeadline : 0));
   fresh->epoch = entry->epoch;
   fresh->access_clock = entry->access_clock;
   if (entry->is_inline()) {

@@ -1,10 +1,10 @@
 // One numbered database's share of one shard: the table of keys and their deadlines.
 //
-// Everything here happens inside the shard. Entries may move on any call that writes: an Entry* is good until the
-// next one. Out of memory is a value and leaves the key as it was.
+// Everything here happens inside the shard. Entries may move on any call that writes: an Entry* is good until
+// the next one. Out of memory is a value and leaves the key as it was.
 //
-// find() also returns entries whose deadline has passed: what expiry means (deleting, logging, counting) is decided
-// above, in Shard.
+// find() also returns entries whose deadline has passed: what expiry means (deleting, logging, counting) is
+// decided above, in Shard.
 
 #pragma once
 
@@ -35,7 +35,9 @@ struct ShardClock {
 
 // The LRU clock of entries: seconds, 24 bits.
 inline constexpr uint32_t kAccessClockMask = (1 << 24) - 1;
-inline uint32_t access_clock(int64_t now_ms) { return static_cast<uint32_t>(now_ms / 1000) & kAccessClockMask; }
+inline uint32_t access_clock(int64_t now_ms) {
+  return static_cast<uint32_t>(now_ms / 1000) & kAccessClockMask;
+}
 
 class Database {
  public:
@@ -49,8 +51,8 @@ class Database {
   // Text that reads as an integer is stored as one when `may_be_integer`.
   Result<Entry*> set_string(const Key& key, Bytes value, int64_t deadline_ms, bool may_be_integer = true);
   Result<Entry*> set_integer(const Key& key, int64_t value, int64_t deadline_ms);
-  // For APPEND, SETRANGE, SETBIT…: the bytes of the string, resized to `size` (new ones are zero), ready to be
-  // written to until the next call. The key must hold a string; its deadline stays.
+  // For APPEND, SETRANGE, SETBIT…: the bytes of the string, resized to `size` (new ones are zero), ready to
+  // be written to until the next call. The key must hold a string; its deadline stays.
   Result<MutableBytes> edit_string(const Key& key, Entry* entry, size_t size);
   // Changes the value of a string and keeps its deadline.
   Result<Entry*> overwrite_string(const Key& key, Entry* entry, Bytes value, bool may_be_integer = true);
@@ -66,8 +68,8 @@ class Database {
 
   // Deletes the key. A large value is freed in slices later. False when it was not there.
   bool erase(const Key& key);
-  // Takes the value out (for RENAME, MOVE) and deletes the key. Strings give a Value of kInt or kRaw; a kInline string
-  // becomes kRaw, for which there may be no memory.
+  // Takes the value out (for RENAME, MOVE) and deletes the key. Strings give a Value of kInt or kRaw; a
+  // kInline string becomes kRaw, for which there may be no memory.
   Result<Value> take(const Key& key);
   // Frees a value that take() gave and nobody wanted.
   void discard(const Value& value);
@@ -80,12 +82,16 @@ class Database {
   size_t count() const { return table_.count(); }
   size_t deadline_count() const { return wheel_.count(); }
   // For avg_ttl in INFO. Wraps around when absurd deadlines add up.
-  int64_t deadline_sum_ms() const { return static_cast<int64_t>(deadline_sum_ms_.load(std::memory_order_relaxed)); }
+  int64_t deadline_sum_ms() const {
+    return static_cast<int64_t>(deadline_sum_ms_.load(std::memory_order_relaxed));
+  }
   KeyTable& table() { return table_; }
   const KeyTable& table() const { return table_; }
   ExpiryWheel& wheel() { return wheel_; }
   Heap& heap() { return *heap_; }
-  Key key_of(const Entry& entry, uint32_t shard) const { return {entry.key(), hash_bytes(entry.key(), *seed_), shard}; }
+  Key key_of(const Entry& entry, uint32_t shard) const {
+    return {entry.key(), hash_bytes(entry.key(), *seed_), shard};
+  }
 
   // Empties it at once; the old contents are freed in slices, or before it returns when `synchronously`.
   void flush(bool synchronously);

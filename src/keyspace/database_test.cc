@@ -56,7 +56,8 @@ class DatabaseTest : public ::testing::Test {
   Graveyard graveyard_{heap_, gate_};
   LazyFree lazy_free_{heap_};
   ShardClock clock_;
-  std::unique_ptr<Database> database_ = std::make_unique<Database>(heap_, seed_, graveyard_, lazy_free_, clock_);
+  std::unique_ptr<Database> database_ =
+      std::make_unique<Database>(heap_, seed_, graveyard_, lazy_free_, clock_);
   std::vector<Blob*> pins_;
 };
 
@@ -79,9 +80,16 @@ TEST_F(DatabaseTest, EncodingsOfStrings) {
 
 // Every size and kind of string after every other, with and without a deadline.
 TEST_F(DatabaseTest, EveryTransition) {
-  std::vector<std::string> values = {"", "7", "-1", "abc", std::string(44, 'a'), std::string(45, 'b'),
-                                     std::string(500, 'c'), std::string(kInlineStringMax, 'd'),
-                                     std::string(kInlineStringMax + 1, 'e'), std::string(100'000, 'f')};
+  std::vector<std::string> values = {"",
+                                     "7",
+                                     "-1",
+                                     "abc",
+                                     std::string(44, 'a'),
+                                     std::string(45, 'b'),
+                                     std::string(500, 'c'),
+                                     std::string(kInlineStringMax, 'd'),
+                                     std::string(kInlineStringMax + 1, 'e'),
+                                     std::string(100'000, 'f')};
   const Bytes name = "some key";
   for (const std::string& from : values) {
     for (const std::string& to : values) {
@@ -311,19 +319,28 @@ TEST_F(DatabaseTest, AgreesWithAMap) {
   }
 }
 
-// Each operation, with its n-th allocation failing, for every n: an error, and the key as it was; in the end success.
+// Each operation, with its n-th allocation failing, for every n: an error, and the key as it was; in the end
+// success.
 TEST_F(DatabaseTest, OutOfMemoryLeavesTheKeyAsItWas) {
   Random random(test_seed(3));
   const std::vector<std::string> values = {"", "12", "abcdef", std::string(700, 'i'), std::string(3000, 'b')};
   using Operation = bool (*)(DatabaseTest&, Database&, const Key&, Entry*);
   const std::vector<Operation> operations = {
-      [](DatabaseTest&, Database& db, const Key& k, Entry*) { return db.set_string(k, "x", kNoDeadline).has_value(); },
+      [](DatabaseTest&, Database& db, const Key& k, Entry*) {
+        return db.set_string(k, "x", kNoDeadline).has_value();
+      },
       [](DatabaseTest&, Database& db, const Key& k, Entry*) {
         return db.set_string(k, std::string(5000, 'y'), kNow + 1).has_value();
       },
-      [](DatabaseTest&, Database& db, const Key& k, Entry*) { return db.set_integer(k, 5, kNow + 1).has_value(); },
-      [](DatabaseTest&, Database& db, const Key& k, Entry* e) { return !e || db.edit_string(k, e, 700).has_value(); },
-      [](DatabaseTest&, Database& db, const Key& k, Entry* e) { return !e || db.edit_string(k, e, 4000).has_value(); },
+      [](DatabaseTest&, Database& db, const Key& k, Entry*) {
+        return db.set_integer(k, 5, kNow + 1).has_value();
+      },
+      [](DatabaseTest&, Database& db, const Key& k, Entry* e) {
+        return !e || db.edit_string(k, e, 700).has_value();
+      },
+      [](DatabaseTest&, Database& db, const Key& k, Entry* e) {
+        return !e || db.edit_string(k, e, 4000).has_value();
+      },
       [](DatabaseTest&, Database& db, const Key& k, Entry* e) {
         return !e || db.set_deadline(k, e, kNow + 3).has_value();
       },

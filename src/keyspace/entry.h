@@ -92,8 +92,10 @@ struct Entry {
   // A string's contents, whatever its encoding; the blob is set when it has one.
   Element string() const {
     switch (encoding()) {
-      case Encoding::kInt: return Element::of(static_cast<int64_t>(word()));
-      case Encoding::kInline: return Element::of(Bytes{inline_bytes(), value_size});
+      case Encoding::kInt:
+        return Element::of(static_cast<int64_t>(word()));
+      case Encoding::kInline:
+        return Element::of(Bytes{inline_bytes(), value_size});
       default: {
         auto* blob = reinterpret_cast<Blob*>(word());
         return Element::of(blob->view(), blob);
@@ -102,14 +104,14 @@ struct Entry {
   }
 
   static size_t bytes_needed(size_t key_size, bool with_deadline, bool is_inline, size_t value_size) {
-    return sizeof(Entry) + (with_deadline ? sizeof(ExpiryLink) : 0) + (is_inline ? value_size : sizeof(uint64_t)) +
-           key_size;
+    return sizeof(Entry) + (with_deadline ? sizeof(ExpiryLink) : 0) +
+           (is_inline ? value_size : sizeof(uint64_t)) + key_size;
   }
 };
 static_assert(sizeof(Entry) == 16);
 
-// Bytes of heap that the entry and everything it owns take (MEMORY USAGE). `samples` bounds the elements looked
-// at in large values, 0: all.
+// Bytes of heap that the entry and everything it owns take (MEMORY USAGE). `samples` bounds the elements
+// looked at in large values, 0: all.
 size_t memory_usage(const Entry& entry, size_t samples);
 
 // What OBJECT ENCODING answers.

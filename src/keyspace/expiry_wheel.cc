@@ -61,8 +61,8 @@ void ExpiryWheel::take(ExpiryLink*& slot) {
   if (moving_) moving_->previous_next = &moving_;
 }
 
-// The links stay where they are; the old slots are emptied into the new ones by advance(). A second setting back
-// waits for the end of that.
+// The links stay where they are; the old slots are emptied into the new ones by advance(). A second setting
+// back waits for the end of that.
 void ExpiryWheel::rewind(int64_t now_ms) {
   if (rewound_) return;
   rewound_ = std::move(slots_);

@@ -1,17 +1,20 @@
 // When which entry expires: a hierarchical timing wheel over links that the entries carry.
 //
-// 64 slots a level, 1 ms a tick: level 0 holds the current 64 ms, level 1 the current 4 s, and so on. Adding and
-// removing are O(1) and touch two neighbours; an entry moves down at most seven times in its life.
+// 64 slots a level, 1 ms a tick: level 0 holds the current 64 ms, level 1 the current 4 s, and so on. Adding
+// and removing are O(1) and touch two neighbours; an entry moves down at most seven times in its life.
 // advance() works in slices: a million entries with one deadline come out a few hundred at a time, and
-// the wheel's clock does not pass a slot before it is empty; over empty slots it jumps. (Varghese and Lauck, SOSP 1987.)
+// the wheel's clock does not pass a slot before it is empty; over empty slots it jumps. (Varghese and Lauck,
+// SOSP 1987.)
 //
-//   1. A link lies on the level of the highest digit (base 64) in which its deadline differs from the clock, so every
+//   1. A link lies on the level of the highest digit (base 64) in which its deadline differs from the clock,
+//   so every
 //      slot before the clock is empty, and so is the current one of each level but the lowest.
 //   2. An occupied bit may be stale (its slot has been emptied by remove()), never missing.
 //
-// Deadlines are absolute wall-clock milliseconds. What is overdue when it is added sits in the current slot. When the
-// wall clock is set back by more than a second, the wheel follows: all links are placed again, in slices.
-// Used inside the shard only, but for count(). The slot array (4 KiB) is allocated with the first deadline.
+// Deadlines are absolute wall-clock milliseconds. What is overdue when it is added sits in the current slot.
+// When the wall clock is set back by more than a second, the wheel follows: all links are placed again, in
+// slices. Used inside the shard only, but for count(). The slot array (4 KiB) is allocated with the first
+// deadline.
 
 #pragma once
 
@@ -44,9 +47,9 @@ class ExpiryWheel {
 
   // Any thread.
   size_t count() const { return count_.load(std::memory_order_relaxed); }
-  // advance() has nothing to do before this; INT64_MAX when empty, 0 when a slice has left work behind. Never later than
-  // the first deadline, unless that was overdue when it was added: then it is the wheel's clock. Earlier by up to a slot of
-  // the link's level.
+  // advance() has nothing to do before this; INT64_MAX when empty, 0 when a slice has left work behind. Never
+  // later than the first deadline, unless that was overdue when it was added: then it is the wheel's clock.
+  // Earlier by up to a slot of the link's level.
   int64_t next_due_ms() const;
   // Between the last two times told it, or up to a second ahead of the last. For tests.
   int64_t clock_ms() const { return clock_ms_; }
@@ -59,7 +62,8 @@ class ExpiryWheel {
   static constexpr int kLevels = 8;
   // Deadlines further away wait in the last slot of the highest level and are placed again from there.
   static constexpr int64_t kHorizonMs = (int64_t{1} << (kSlotBits * kLevels)) - 1;
-  // The threads that enter a shard read their clocks at different moments. Up to here that is no setting back.
+  // The threads that enter a shard read their clocks at different moments. Up to here that is no setting
+  // back.
   static constexpr int64_t kClockSlackMs = 1000;
 
   struct NextSlot {

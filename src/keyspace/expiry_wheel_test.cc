@@ -81,7 +81,9 @@ class ExpiryWheelTest : public ::testing::Test {
   std::vector<std::unique_ptr<Item>> items_;
 };
 
-int64_t random_delay(Random& random) { return static_cast<int64_t>(random.next() >> (23 + random.below(41))); }
+int64_t random_delay(Random& random) {
+  return static_cast<int64_t>(random.next() >> (23 + random.below(41)));
+}
 
 TEST_F(ExpiryWheelTest, AgreesWithAMultimap) {
   Random random(test_seed(1));
@@ -169,7 +171,8 @@ TEST_F(ExpiryWheelTest, AddedAndRemovedBetweenSlices) {
 }
 
 TEST_F(ExpiryWheelTest, HostileDeadlines) {
-  for (int64_t deadline : {INT64_MAX, INT64_MAX - 1, int64_t{0}, int64_t{-1}, INT64_MIN, int64_t{1} << 47, int64_t{1} << 62}) {
+  for (int64_t deadline :
+       {INT64_MAX, INT64_MAX - 1, int64_t{0}, int64_t{-1}, INT64_MIN, int64_t{1} << 47, int64_t{1} << 62}) {
     add(deadline, kStart);
   }
   EXPECT_LE(wheel_.next_due_ms(), kStart);

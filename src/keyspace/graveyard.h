@@ -22,8 +22,8 @@ class TurnGate {
   // Called by thread `index` between turns: it holds no pointer into any table.
   void pass(size_t index) {
     slots_[index].reached.store(epoch_.load(std::memory_order_seq_cst), std::memory_order_seq_cst);
-    // Either passed() sees that this thread is awake, or this load sees the stamp, and with it what was unlinked
-    // before the stamp.
+    // Either passed() sees that this thread is awake, or this load sees the stamp, and with it what was
+    // unlinked before the stamp.
     static_cast<void>(epoch_.load(std::memory_order_seq_cst));
   }
   void sleep(size_t index) { slots_[index].reached.store(kAsleep, std::memory_order_seq_cst); }

@@ -67,7 +67,8 @@ TEST(GraveyardTest, FreesInTheOrderOfBurial) {
   EXPECT_EQ(heap.used(), 0u);
 }
 
-// Readers follow a published pointer while the owner replaces it. Freed too early it would be poisoned, or another value.
+// Readers follow a published pointer while the owner replaces it. Freed too early it would be poisoned, or
+// another value.
 TEST(GraveyardTest, ReadersNeverSeeAFreedBlock) {
   constexpr size_t kReaders = 3;
   constexpr uint64_t kMagic = 0x5742'5454'4141'0101;

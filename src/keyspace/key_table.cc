@@ -21,8 +21,8 @@
 
 namespace strata {
 
-// What a reader outside the shard needs, behind one pointer: any bucket_count that was ever stored here belongs
-// to these segments.
+// What a reader outside the shard needs, behind one pointer: any bucket_count that was ever stored here
+// belongs to these segments.
 struct KeyTable::Layout {
   std::atomic<size_t> bucket_count;
   size_t first_capacity;    // buckets in the first segment
@@ -53,8 +53,9 @@ void store(uint64_t& slot, uint64_t value) {
   std::atomic_ref<uint64_t>(slot).store(value, std::memory_order_relaxed);
 }
 
-// match_tags8 on slots that another thread may be writing: a stale or mixed answer only costs a useless prefetch.
-// The thread sanitizer cannot know that vector loads of aligned words do not tear them, so it gets atomic ones.
+// match_tags8 on slots that another thread may be writing: a stale or mixed answer only costs a useless
+// prefetch. The thread sanitizer cannot know that vector loads of aligned words do not tear them, so it gets
+// atomic ones.
 uint32_t match_tags8_outside(const uint64_t* slots, uint16_t tag) {
 #if STRATA_THREAD_SANITIZER
   uint32_t matches = 0;
@@ -118,7 +119,8 @@ void KeyTable::prefetch_entry(uint64_t hash) const {
 uint64_t* KeyTable::find_slot(Bytes key, uint64_t hash, Bucket** in_bucket, Bucket** primary) const {
   const Layout* layout = layout_.load(std::memory_order_relaxed);
   if (!layout) return nullptr;
-  Bucket* bucket = bucket_at(layout, bucket_index(hash, layout->bucket_count.load(std::memory_order_relaxed)));
+  Bucket* bucket =
+      bucket_at(layout, bucket_index(hash, layout->bucket_count.load(std::memory_order_relaxed)));
   if (primary) *primary = bucket;
   uint16_t tag = static_cast<uint16_t>(tag_of(hash));
   for (; bucket; bucket = next_in_chain(bucket)) {
@@ -141,7 +143,8 @@ Entry* KeyTable::find(Bytes key, uint64_t hash) const {
 
 void KeyTable::relocate(const Entry* from, Entry* to, uint64_t hash) {
   const Layout* layout = layout_.load(std::memory_order_relaxed);
-  Bucket* bucket = bucket_at(layout, bucket_index(hash, layout->bucket_count.load(std::memory_order_relaxed)));
+  Bucket* bucket =
+      bucket_at(layout, bucket_index(hash, layout->bucket_count.load(std::memory_order_relaxed)));
   uint64_t tag = tag_of(hash) << kTagShift;
   for (; bucket; bucket = next_in_chain(bucket)) {
     for (uint64_t& slot : bucket->slots) {
@@ -245,8 +248,8 @@ Entry* KeyTable::remove(Bytes key, uint64_t hash) {
   return entry;
 }
 
-// Empties the chain that starts at `from` and places every slot again in the bucket that target(slot) names. The
-// overflow buckets of the old chain and `spare` must suffice for the new ones.
+// Empties the chain that starts at `from` and places every slot again in the bucket that target(slot) names.
+// The overflow buckets of the old chain and `spare` must suffice for the new ones.
 template <typename Target>
 void KeyTable::redistribute(Bucket* from, Bucket* spare, Target&& target) {
   Bucket* source = from;
@@ -293,7 +296,8 @@ void KeyTable::split_one() {
   layout->bucket_count.store(count + 1, std::memory_order_release);
 }
 
-// Overflow buckets for the entries of one chain behind another: each takes seven, because one slot becomes the link.
+// Overflow buckets for the entries of one chain behind another: each takes seven, because one slot becomes
+// the link.
 bool KeyTable::spare_for_merge(const Bucket* from, const Bucket* to, Bucket** spare) {
   auto entries = [](const Bucket* bucket) {
     size_t count = 0;
@@ -354,8 +358,9 @@ bool KeyTable::add_bucket_room() {
   layout->first_capacity = grow_first ? std::max<size_t>(1, first_capacity * 2) : first_capacity;
   layout->bucket_count.store(std::max<size_t>(1, count), std::memory_order_relaxed);
   for (size_t i = 0; i < segment_capacity; ++i) {
-    new (&layout->segments[i]) std::atomic<Bucket*>(
-        !grow_first && i < old->segment_capacity ? old->segments[i].load(std::memory_order_relaxed) : nullptr);
+    new (&layout->segments[i]) std::atomic<Bucket*>(!grow_first && i < old->segment_capacity
+                                                        ? old->segments[i].load(std::memory_order_relaxed)
+                                                        : nullptr);
   }
   Bucket* fresh = allocate_buckets(grow_first ? layout->first_capacity : kSegmentBuckets);
   if (!fresh) {
@@ -407,8 +412,8 @@ uint64_t KeyTable::scan(uint64_t cursor, FunctionRef<void(Entry*)> visit) const 
 Entry* KeyTable::random(Random& random) const {
   const Layout* layout = layout_.load(std::memory_order_relaxed);
   if (count() == 0) return nullptr;
-  // A random slot of a random bucket, taken again while it is empty: every entry of a primary bucket is equally
-  // likely; a chain is given as many chances as it has buckets.
+  // A random slot of a random bucket, taken again while it is empty: every entry of a primary bucket is
+  // equally likely; a chain is given as many chances as it has buckets.
   for (;;) {
     Bucket* bucket = bucket_at(layout, random.below(bucket_count()));
     size_t chain = 1;
@@ -452,7 +457,8 @@ bool KeyTable::drain(Detached* detached, size_t budget, FunctionRef<void(Entry*)
   }
   if (i < bucket_count) return false;
   for (size_t s = 0; s < layout->segment_capacity; ++s) {
-    if (Bucket* segment = layout->segments[s].load(std::memory_order_relaxed)) detached->graveyard->bury(segment);
+    if (Bucket* segment = layout->segments[s].load(std::memory_order_relaxed))
+      detached->graveyard->bury(segment);
   }
   detached->graveyard->bury(layout);
   delete detached;

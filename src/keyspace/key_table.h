@@ -1,7 +1,7 @@
 // The hash table of keys: 64-byte buckets of eight slots (16-bit tag | 48-bit Entry pointer).
 //
-// A look-up compares eight tags with one vector compare and touches two cache lines: the bucket and the entry. The
-// table grows and shrinks by linear hashing (Litwin 1980), one bucket at a time, so no operation
+// A look-up compares eight tags with one vector compare and touches two cache lines: the bucket and the
+// entry. The table grows and shrinks by linear hashing (Litwin 1980), one bucket at a time, so no operation
 // ever pays for a rehash of the whole and memory per key stays level:
 //
 //   buckets = 2^level + split        index = hash mod 2^(level+1), less 2^level where that is >= buckets
@@ -63,7 +63,8 @@ class KeyTable {
   uint64_t scan(uint64_t cursor, FunctionRef<void(Entry*)> visit) const;
   Entry* random(Random& random) const;
 
-  // Hands over all entries and leaves an empty table at once. Used by FLUSH: the caller frees `taken` in slices.
+  // Hands over all entries and leaves an empty table at once. Used by FLUSH: the caller frees `taken` in
+  // slices.
   struct Detached;
   Detached* detach();
   // Calls free_entry for up to `budget` entries; true when the whole is gone, `detached` with it.
@@ -76,8 +77,8 @@ class KeyTable {
   static constexpr uint64_t kPointerMask = (uint64_t{1} << kTagShift) - 1;
   static constexpr size_t kSegmentShift = 10;
   static constexpr size_t kSegmentBuckets = size_t{1} << kSegmentShift;
-  // Entries per bucket above which the table grows, below which it shrinks. At 5 a third of the buckets not yet
-  // split overflow, and a key costs 13 bytes of table; at 6 it would be 11 bytes and twice the overflow.
+  // Entries per bucket above which the table grows, below which it shrinks. At 5 a third of the buckets not
+  // yet split overflow, and a key costs 13 bytes of table; at 6 it would be 11 bytes and twice the overflow.
   static constexpr size_t kGrowLoad = 5;
   static constexpr size_t kShrinkLoad = 2;
 

@@ -260,7 +260,8 @@ TEST_F(KeyTableTest, DetachLeavesAnEmptyTableAndDrainsInSlices) {
   check();
 }
 
-// Whatever allocation fails: the insertion has happened or it has not, nothing else is lost, and it goes on afterwards.
+// Whatever allocation fails: the insertion has happened or it has not, nothing else is lost, and it goes on
+// afterwards.
 TEST_F(KeyTableTest, OutOfMemory) {
   Random random(test_seed(7));
   std::vector<std::string> colliding = colliding_keys(seed_, 300, 10, 3);
@@ -302,8 +303,8 @@ TEST_F(KeyTableTest, OutOfMemory) {
   check();
 }
 
-// Two threads prefetch without pause, passing turns, while the owner grows, shrinks and flushes. What is freed too early
-// the address sanitizer sees, what is not ordered the thread sanitizer.
+// Two threads prefetch without pause, passing turns, while the owner grows, shrinks and flushes. What is
+// freed too early the address sanitizer sees, what is not ordered the thread sanitizer.
 TEST(KeyTablePrefetchTest, RacesWithTheOwner) {
   constexpr size_t kReaders = 2;
   Random random(test_seed(8));
@@ -343,7 +344,8 @@ TEST(KeyTablePrefetchTest, RacesWithTheOwner) {
           if (i % 64 == 0) graveyard.clear_passed();
         }
       } else if (KeyTable::Detached* detached = table.detach()) {
-        while (!KeyTable::drain(detached, 500, [&](Entry* entry) { heap.free(entry); })) graveyard.clear_passed();
+        while (!KeyTable::drain(detached, 500, [&](Entry* entry) { heap.free(entry); }))
+          graveyard.clear_passed();
       }
     }
     stop = true;

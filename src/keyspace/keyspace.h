@@ -25,7 +25,8 @@ class Keyspace {
   explicit Keyspace(const Options& options);
   ~Keyspace();
 
-  // Where a key lives. Keys with the same {hash tag} share a shard, so that multi-key commands on them need one.
+  // Where a key lives. Keys with the same {hash tag} share a shard, so that multi-key commands on them need
+  // one.
   Key key(Bytes name) const {
     uint64_t hash = hash_bytes(name, seed_);
     return {name, hash, shard_mask_ == 0 ? 0 : shard_of(name, hash)};

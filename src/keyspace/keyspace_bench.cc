@@ -1,8 +1,9 @@
-// What a key costs: nanoseconds for a look-up, a batch of look-ups with prefetching, an insertion, an overwrite; and bytes.
+// What a key costs: nanoseconds for a look-up, a batch of look-ups with prefetching, an insertion, an
+// overwrite; and bytes.
 //
-// Keys have 16 bytes, values 64. A million keys are 110 MB and lie beyond the second-level cache and the reach of the
-// TLB; ten million lie beyond everything. The peer is std::unordered_map<std::string, std::string>, measured in
-// the same run.
+// Keys have 16 bytes, values 64. A million keys are 110 MB and lie beyond the second-level cache and the
+// reach of the TLB; ten million lie beyond everything. The peer is std::unordered_map<std::string,
+// std::string>, measured in the same run.
 
 #include <benchmark/benchmark.h>
 
@@ -130,7 +131,8 @@ void overwrite_in_place(benchmark::State& state) {
   const std::string value(kValueBytes, 'w');
   size_t i = 0;
   for (auto _ : state) {
-    benchmark::DoNotOptimize(store.database.set_string(store.key(names[i++ % names.size()]), value, kNoDeadline));
+    benchmark::DoNotOptimize(
+        store.database.set_string(store.key(names[i++ % names.size()]), value, kNoDeadline));
   }
   state.SetItemsProcessed(state.iterations());
 }

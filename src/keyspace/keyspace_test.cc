@@ -61,7 +61,8 @@ TEST(KeyspaceTest, SumsOverShards) {
   for (int i = 0; i < 1000; ++i) {
     const std::string name = std::to_string(i);
     const Key key = keyspace.key(name);
-    ASSERT_TRUE(keyspace.shard(key.shard).database(5).set_string(key, "v", i % 4 == 0 ? 1'000'000 : kNoDeadline));
+    ASSERT_TRUE(
+        keyspace.shard(key.shard).database(5).set_string(key, "v", i % 4 == 0 ? 1'000'000 : kNoDeadline));
   }
   EXPECT_EQ(keyspace.key_count(5), 1000u);
   EXPECT_EQ(keyspace.deadline_count(5), 250u);

@@ -26,9 +26,10 @@ inline Entry* make_entry(Heap& heap, Bytes key, uint64_t word = 0) {
   return entry;
 }
 
-// Keys whose hashes end in the same `bits` bits, so that they share a bucket while there are at most 2^bits of
-// them. Found by trying, whatever the seed.
-inline std::vector<std::string> colliding_keys(const HashSeed& seed, size_t count, int bits, uint64_t ending) {
+// Keys whose hashes end in the same `bits` bits, so that they share a bucket while there are at most 2^bits
+// of them. Found by trying, whatever the seed.
+inline std::vector<std::string> colliding_keys(const HashSeed& seed, size_t count, int bits,
+                                               uint64_t ending) {
   const uint64_t mask = (uint64_t{1} << bits) - 1;
   std::vector<std::string> keys;
   for (uint64_t i = 0; keys.size() < count; ++i) {

@@ -1,8 +1,9 @@
 // Keys that a command works on in slices.
 //
-// A command too long for one stay in its shard latches its key, leaves, and comes back for slice after slice. Commands that
-// would see or change the half-done value wait in the latch's queue, in order of arrival, while other keys go on
-// (DESIGN §3). A shared latch, of a command that only reads, holds back writers; an exclusive one everybody.
+// A command too long for one stay in its shard latches its key, leaves, and comes back for slice after slice.
+// Commands that would see or change the half-done value wait in the latch's queue, in order of arrival, while
+// other keys go on (DESIGN §3). A shared latch, of a command that only reads, holds back writers; an
+// exclusive one everybody.
 //
 // One table per shard, used inside it. It is empty nearly always, and then costs its users one load.
 
@@ -57,7 +58,8 @@ class LatchTable {
   }
   // The caller starts the waiters again.
   [[nodiscard]] std::vector<ShardJob*> remove(const Latch& latch) {
-    auto found = std::find_if(latches_.begin(), latches_.end(), [&](const auto& other) { return other.get() == &latch; });
+    auto found = std::find_if(latches_.begin(), latches_.end(),
+                              [&](const auto& other) { return other.get() == &latch; });
     std::vector<ShardJob*> waiters = std::move((*found)->waiters);
     latches_.erase(found);
     return waiters;

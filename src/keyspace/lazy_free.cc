@@ -15,23 +15,34 @@ bool destroy_some(Value& value, Heap& heap, size_t budget) {
     case Type::kString:
       if (value.encoding == Encoding::kRaw) Blob::destroy(heap, static_cast<Blob*>(value.pointer));
       return true;
-    case Type::kList: return list::destroy_some(value, heap, budget);
-    case Type::kHash: return hash_destroy_some(heap, value, budget);
-    case Type::kSet: return set_destroy_some(heap, value, budget);
-    case Type::kZset: return zset_destroy_some(heap, value, budget);
-    case Type::kStream: break;
+    case Type::kList:
+      return list::destroy_some(value, heap, budget);
+    case Type::kHash:
+      return hash_destroy_some(heap, value, budget);
+    case Type::kSet:
+      return set_destroy_some(heap, value, budget);
+    case Type::kZset:
+      return zset_destroy_some(heap, value, budget);
+    case Type::kStream:
+      break;
   }
   return true;
 }
 
 size_t element_count(const Value& value) {
   switch (value.type) {
-    case Type::kString: return 1;
-    case Type::kList: return list::length(value);
-    case Type::kHash: return hash_size(value);
-    case Type::kSet: return set_size(value);
-    case Type::kZset: return zset_size(value);
-    case Type::kStream: break;
+    case Type::kString:
+      return 1;
+    case Type::kList:
+      return list::length(value);
+    case Type::kHash:
+      return hash_size(value);
+    case Type::kSet:
+      return set_size(value);
+    case Type::kZset:
+      return zset_size(value);
+    case Type::kStream:
+      break;
   }
   return 1;
 }

@@ -3,8 +3,9 @@
 // One word holds it all:  0 free · 1 held · else held, and the newest of the waiters, a stack.
 //
 // A thread whose request needs the shard tries to enter with one compare-exchange. If that fails the
-// request leaves itself on the stack, and ownership reaches it later: whoever leaves the shard gives it to the longest
-// waiting request and either runs that request itself or sends it home to its loop, shard in hand.
+// request leaves itself on the stack, and ownership reaches it later: whoever leaves the shard gives it to
+// the longest waiting request and either runs that request itself or sends it home to its loop, shard in
+// hand.
 //
 //   1. The shard is held by a request, not by a thread: leave() may happen on another thread than enter().
 //   2. Waiters are served in the order of their arrival. (The stack is turned round a batch at a time.)
@@ -64,7 +65,8 @@ class Ownership {
     uintptr_t word = word_.load(std::memory_order_relaxed);
     for (;;) {
       if (word == kFree) {
-        if (word_.compare_exchange_weak(word, kHeld, std::memory_order_acquire, std::memory_order_relaxed)) return true;
+        if (word_.compare_exchange_weak(word, kHeld, std::memory_order_acquire, std::memory_order_relaxed))
+          return true;
         continue;
       }
       waiter.next_ = word == kHeld ? nullptr : reinterpret_cast<ShardWaiter*>(word);
@@ -75,7 +77,8 @@ class Ownership {
     }
   }
 
-  // Null: the shard is free now. Otherwise the shard belongs to the returned request, which the caller must see to.
+  // Null: the shard is free now. Otherwise the shard belongs to the returned request, which the caller must
+  // see to.
   [[nodiscard]] ShardWaiter* leave() {
     if (!next_in_line_) [[likely]] {
       if (try_free()) return nullptr;
@@ -98,7 +101,8 @@ class Ownership {
 
   bool try_free() {
     uintptr_t held = kHeld;
-    if (shared_) return word_.compare_exchange_strong(held, kFree, std::memory_order_release, std::memory_order_relaxed);
+    if (shared_)
+      return word_.compare_exchange_strong(held, kFree, std::memory_order_release, std::memory_order_relaxed);
     if (word_.load(std::memory_order_relaxed) != kHeld) return false;
     word_.store(kFree, std::memory_order_relaxed);
     return true;

@@ -27,7 +27,8 @@ Shard::Shard(Keyspace& keyspace, uint32_t index, bool shared, uint16_t database_
 Shard::~Shard() { release_all(); }
 
 void Shard::release_all() {
-  for (uint16_t db = 0; db < database_count_; ++db) delete databases_[db].exchange(nullptr, std::memory_order_relaxed);
+  for (uint16_t db = 0; db < database_count_; ++db)
+    delete databases_[db].exchange(nullptr, std::memory_order_relaxed);
   while (!lazy_free_.step(SIZE_MAX)) {
   }
 }
@@ -61,7 +62,8 @@ void Shard::expire(uint16_t db, const Key& key, EffectSink* sink) {
 
 Entry* Shard::find_live(uint16_t db, const Key& key, int64_t now_ms, EffectSink* sink) {
   Entry* entry = database(db).find(key);
-  if (!entry || !entry->has_deadline() || entry->deadline_ms() > now_ms) [[likely]] return entry;
+  if (!entry || !entry->has_deadline() || entry->deadline_ms() > now_ms) [[likely]]
+    return entry;
   if (!keyspace_.expiry_enabled()) return entry;
   expire(db, key, sink);
   return nullptr;

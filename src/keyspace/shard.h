@@ -39,19 +39,21 @@ class alignas(64) Shard {
   }
   void swap_databases(uint16_t a, uint16_t b);
 
-  // The entry, if it is there and its time has not come. One whose time has come is deleted, logged as DEL, and
-  // counted, unless expiry is off (loading) or the shard is read-only for it.
+  // The entry, if it is there and its time has not come. One whose time has come is deleted, logged as DEL,
+  // and counted, unless expiry is off (loading) or the shard is read-only for it.
   Entry* find_live(uint16_t db, const Key& key, int64_t now_ms, EffectSink* sink);
   // Deletes because its time has come.
   void expire(uint16_t db, const Key& key, EffectSink* sink);
-  // Deletes what is due, oldest first, at most about `budget` keys of each database; true when nothing is due any more.
+  // Deletes what is due, oldest first, at most about `budget` keys of each database; true when nothing is due
+  // any more.
   bool expire_due(int64_t now_ms, size_t budget, EffectSink* sink);
   // Earliest time at which expire_due() has something to do. Other threads may read it.
   int64_t next_due_ms() const { return clock_.next_due_ms.load(std::memory_order_relaxed); }
   // Whoever enters tells the time.
   void set_now(int64_t now_ms) { clock_.now_ms = now_ms; }
 
-  // Frees everything. Before any shard's heap goes, all shards must have done so: values may have been born in others.
+  // Frees everything. Before any shard's heap goes, all shards must have done so: values may have been born
+  // in others.
   void release_all();
   // Frees lazily deleted values and takes in remote frees; true when there is nothing left to do.
   bool clean(size_t budget);
@@ -70,7 +72,8 @@ class alignas(64) Shard {
   uint64_t last_sequence = 0;
   // Statistics, written inside, read by anyone.
   std::atomic<uint64_t> expired_count{0};
-  std::atomic<int64_t> expiry_lag_ms_max{0};  // since the last reset: how late a key was deleted by its deadline
+  std::atomic<int64_t> expiry_lag_ms_max{
+      0};  // since the last reset: how late a key was deleted by its deadline
 
  private:
   Database& make_database(uint16_t db);

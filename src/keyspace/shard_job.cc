@@ -52,7 +52,8 @@ void JobRunner::advance(ShardJob& job) {
   const ShardSet held = job.shards;
   bool is_done = job.execute();
   for (uint32_t s = 0; (s = held.next(s)) != ShardSet::kEnd; ++s) {
-    if (ShardWaiter* next = keyspace_.shard(s).ownership.leave()) granted_.push_back(static_cast<ShardJob*>(next));
+    if (ShardWaiter* next = keyspace_.shard(s).ownership.leave())
+      granted_.push_back(static_cast<ShardJob*>(next));
   }
   if (is_done) job.finished();
 }

@@ -1,11 +1,11 @@
 // Requests that need shards, and the thread that carries them through.
 //
-// A job acquires its shards in ascending order and keeps those it holds. Where one is taken it queues there, and
-// whoever leaves that shard continues the acquisition and runs the job (DESIGN §3). Deadlock-free by order, fair by
-// queue. Because all are held while it runs, commands over several shards are atomic.
+// A job acquires its shards in ascending order and keeps those it holds. Where one is taken it queues there,
+// and whoever leaves that shard continues the acquisition and runs the job (DESIGN §3). Deadlock-free by
+// order, fair by queue. Because all are held while it runs, commands over several shards are atomic.
 //
-// Threads: a job is touched by one thread at a time, but by different ones: the thread that started it, then those that leave
-// the shards it waited for. Its owner must not touch it between start() and finished().
+// Threads: a job is touched by one thread at a time, but by different ones: the thread that started it, then
+// those that leave the shards it waited for. Its owner must not touch it between start() and finished().
 
 #pragma once
 
@@ -21,8 +21,8 @@ class ShardJob : public ShardWaiter {
  public:
   ShardSet shards;
 
-  // All shards are held. True: done, and finished() comes when they are left. False: the job has found itself another place
-  // to be continued from (a latch's queue, a loop) and is not touched again here.
+  // All shards are held. True: done, and finished() comes when they are left. False: the job has found itself
+  // another place to be continued from (a latch's queue, a loop) and is not touched again here.
   virtual bool execute() = 0;
   // The shards are left; the last call. May destroy the job.
   virtual void finished() = 0;
@@ -52,7 +52,8 @@ class JobRunner {
   void resume(ShardJob& job);
   // Leaves a shard that was entered directly, and sees to who waits for it.
   void leave(Shard& shard) {
-    if (ShardWaiter* next = shard.ownership.leave()) [[unlikely]] serve(next);
+    if (ShardWaiter* next = shard.ownership.leave()) [[unlikely]]
+      serve(next);
   }
 
  private:

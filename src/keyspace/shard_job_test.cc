@@ -52,7 +52,8 @@ struct NotedJob final : ShardJob {
 class ShardJobTest : public ::testing::TestWithParam<uint32_t> {
  protected:
   NotedJob& job(std::initializer_list<uint32_t> shards) {
-    NotedJob& job = *jobs_.emplace_back(std::make_unique<NotedJob>(static_cast<int>(jobs_.size()), order_, home_));
+    NotedJob& job =
+        *jobs_.emplace_back(std::make_unique<NotedJob>(static_cast<int>(jobs_.size()), order_, home_));
     for (uint32_t shard : shards) job.shards.add(shard);
     return job;
   }
@@ -257,8 +258,8 @@ struct CountingJob final : ShardJob {
   bool has_run = false;
 };
 
-// Random jobs over hot and cold shards from several threads, beside requests that enter directly. No update is lost,
-// nobody is inside twice, and everything ends.
+// Random jobs over hot and cold shards from several threads, beside requests that enter directly. No update
+// is lost, nobody is inside twice, and everything ends.
 TEST(ShardJobStressTest, ManyThreadsHotShards) {
   const uint64_t seed = testing_tools::test_seed(1);
   World world;
@@ -315,7 +316,8 @@ TEST(ShardJobStressTest, ManyThreadsHotShards) {
     EXPECT_EQ(world.counters[s], expected[s].load()) << s;
     EXPECT_FALSE(world.keyspace.shard(s).ownership.held());
   }
-  std::cout << world.ran_abroad.load() << " jobs ran abroad, " << world.sent_home.load() << " were sent home\n";
+  std::cout << world.ran_abroad.load() << " jobs ran abroad, " << world.sent_home.load()
+            << " were sent home\n";
 }
 
 struct OrderedJob final : ShardJob {

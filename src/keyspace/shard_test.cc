@@ -34,7 +34,8 @@ class ShardTest : public ::testing::Test {
   }
   Value make_hash(int fields) {
     Value hash = *hash_create(shard_.data());
-    for (int i = 0; i < fields; ++i) EXPECT_TRUE(hash_set(shard_.data(), {}, hash, std::to_string(i), "value"));
+    for (int i = 0; i < fields; ++i)
+      EXPECT_TRUE(hash_set(shard_.data(), {}, hash, std::to_string(i), "value"));
     return hash;
   }
 
@@ -169,7 +170,8 @@ TEST_F(ShardTest, SwapDatabases) {
 }
 
 TEST_F(ShardTest, CleanWorksInSlicesAndComesToAnEnd) {
-  for (int i = 0; i < 20; ++i) ASSERT_TRUE(shard_.database(0).put(key(std::to_string(i)), make_hash(500), kNoDeadline));
+  for (int i = 0; i < 20; ++i)
+    ASSERT_TRUE(shard_.database(0).put(key(std::to_string(i)), make_hash(500), kNoDeadline));
   for (int i = 0; i < 2000; ++i) set(1, std::to_string(i), "value");
   for (int i = 0; i < 20; ++i) shard_.database(0).erase(key(std::to_string(i)));
   shard_.database(1).flush(false);

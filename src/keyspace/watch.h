@@ -1,7 +1,8 @@
 // WATCH: who wants to know that a key has changed.
 //
-// A connection owns a WatchMark and registers it with the keys it watches; a change of a key sets the marks that are
-// registered for it. Registration and changes happen inside the key's shard; the mark is read by EXEC on any thread.
+// A connection owns a WatchMark and registers it with the keys it watches; a change of a key sets the marks
+// that are registered for it. Registration and changes happen inside the key's shard; the mark is read by
+// EXEC on any thread.
 
 #pragma once
 
@@ -24,7 +25,8 @@ class WatchTable {
   void add(uint16_t db, Bytes key, WatchMark* mark);
   void remove(uint16_t db, Bytes key, WatchMark* mark);
   void touch(uint16_t db, Bytes key) {
-    if (!marks_.empty()) [[unlikely]] touch_slow(db, key);
+    if (!marks_.empty()) [[unlikely]]
+      touch_slow(db, key);
   }
   // Calls visit(key, mark) for every watched key of the database; for FLUSHDB and SWAPDB.
   template <typename Visit>

@@ -21,7 +21,8 @@ void install_stop_signals(WakeEvent* wake);
 // The number of the signal that asked to stop, or 0.
 int stop_signal();
 const char* signal_name(int signal);  // "SIGTERM"
-// No stop is requested, the default actions hold again: for tests, and before installing anew after a stop that was refused.
+// No stop is requested, the default actions hold again: for tests, and before installing anew after a stop
+// that was refused.
 void reset_stop_signals();
 
 // On SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGABRT: writes what happened, the address, and a short

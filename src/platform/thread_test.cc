@@ -1,4 +1,3 @@
-#include "base/simd.h"
 #include "platform/thread.h"
 
 #include <gtest/gtest.h>
@@ -6,6 +5,7 @@
 #include <atomic>
 #include <thread>
 
+#include "base/simd.h"
 #include "platform/file_system.h"
 
 namespace strata {

@@ -1,5 +1,6 @@
-// Which commands may run now, and what the others are told. The dispatcher comes here only when something is unusual: the
-// client is not authenticated or in a transaction, or the server loads, is out of memory, or cannot write.
+// Which commands may run now, and what the others are told. The dispatcher comes here only when something is
+// unusual: the client is not authenticated or in a transaction, or the server loads, is out of memory, or
+// cannot write.
 
 #include "platform/clock.h"
 #include "server/connection.h"
@@ -40,7 +41,8 @@ void Dispatcher::reject(Session& session, Reply& reply, const RegisteredCommand*
 }
 
 // Unknown names and wrong numbers of arguments.
-void Dispatcher::refuse(Connection& connection, const ParsedCommand& parsed, const RegisteredCommand* command) {
+void Dispatcher::refuse(Connection& connection, const ParsedCommand& parsed,
+                        const RegisteredCommand* command) {
   std::span<const Bytes> args = parsed.args;
   std::string text;
   if (!command) {
@@ -49,7 +51,9 @@ void Dispatcher::refuse(Connection& connection, const ParsedCommand& parsed, con
       connection.close_now();
       return;
     }
-    text.append("ERR unknown command '").append(echo_of(args[0], kEchoBytes)).append("', with args beginning with: ");
+    text.append("ERR unknown command '")
+        .append(echo_of(args[0], kEchoBytes))
+        .append("', with args beginning with: ");
     std::string echoed;
     for (size_t i = 1; i < args.size() && echoed.size() < kEchoBytes; ++i) {
       size_t room = kEchoBytes - echoed.size();
@@ -66,7 +70,8 @@ void Dispatcher::refuse(Connection& connection, const ParsedCommand& parsed, con
   reject(connection.session(), connection.reply(), command, text);
 }
 
-bool Dispatcher::admit(Connection& connection, const ParsedCommand& parsed, const RegisteredCommand& command) {
+bool Dispatcher::admit(Connection& connection, const ParsedCommand& parsed,
+                       const RegisteredCommand& command) {
   Session& session = connection.session();
   Reply& reply = connection.reply();
   if (session.has(Session::kReplySkipNext)) {
@@ -85,7 +90,8 @@ bool Dispatcher::admit(Connection& connection, const ParsedCommand& parsed, cons
   }
   uint32_t alerts = server_.alerts();
   bool transaction_writes = transaction.active && transaction.has_writes && command.full_name == "exec";
-  if ((alerts & kAlertMemory) && ((command.flags & kDenyOom) || (transaction_writes && transaction.denies_oom))) {
+  if ((alerts & kAlertMemory) &&
+      ((command.flags & kDenyOom) || (transaction_writes && transaction.denies_oom))) {
     reject(session, reply, &command, "OOM command not allowed when used memory > 'maxmemory'.");
     return false;
   }
@@ -97,9 +103,12 @@ bool Dispatcher::admit(Connection& connection, const ParsedCommand& parsed, cons
   }
   if ((alerts & kAlertSaveFailed) && ((command.flags & kWrite) || transaction_writes)) {
     reject(session, reply, &command,
-           "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands "
-           "that may modify the data set are disabled, because this instance is configured to report errors during "
-           "writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for "
+           "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. "
+           "Commands "
+           "that may modify the data set are disabled, because this instance is configured to report errors "
+           "during "
+           "writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis "
+           "logs for "
            "details about the RDB error.");
     return false;
   }
@@ -118,14 +127,16 @@ void Dispatcher::queue_in_transaction(Connection& connection, const ParsedComman
                                       const RegisteredCommand& command) {
   Session& session = connection.session();
   Transaction& transaction = session.transaction;
-  if (transaction.commands.size() >= kTransactionCommandsMax || transaction.memory_bytes > kTransactionBytesMax) {
+  if (transaction.commands.size() >= kTransactionCommandsMax ||
+      transaction.memory_bytes > kTransactionBytesMax) {
     reject(session, connection.reply(), &command, "ERR transaction is too large");
     return;
   }
   transaction.commands.push_back(OwnedCommand::copy(&command, parsed.args));
   OwnedCommand& queued = transaction.commands.back();
   transaction.memory_bytes += queued.memory_bytes();
-  session.queued_commands.store(static_cast<uint32_t>(transaction.commands.size()), std::memory_order_relaxed);
+  session.queued_commands.store(static_cast<uint32_t>(transaction.commands.size()),
+                                std::memory_order_relaxed);
   transaction.has_writes |= (command.flags & kWrite) != 0;
   transaction.denies_oom |= (command.flags & kDenyOom) != 0;
   if (command.flags & kConnection) {

@@ -1,4 +1,5 @@
-// Passwords of clients. Until there are access control lists, the only user is "default", with requirepass as password.
+// Passwords of clients. Until there are access control lists, the only user is "default", with requirepass as
+// password.
 
 #pragma once
 

@@ -74,9 +74,11 @@ void list_clients(Context& context) {
       const Session& session = connection.session();
       if (session.kill_requested.load(std::memory_order_relaxed)) return;
       if (type && *type != ClientType::kNormal) return;
-      if (!ids.empty() && std::find(ids.begin(), ids.end(), static_cast<int64_t>(session.id)) == ids.end()) return;
-      lines.emplace_back(session.id, describe_client(session, context.now_ms(),
-                                                     &session == &self ? running_name(context) : std::string()));
+      if (!ids.empty() && std::find(ids.begin(), ids.end(), static_cast<int64_t>(session.id)) == ids.end())
+        return;
+      lines.emplace_back(session.id,
+                         describe_client(session, context.now_ms(),
+                                         &session == &self ? running_name(context) : std::string()));
     });
   }
   std::sort(lines.begin(), lines.end());
@@ -212,7 +214,8 @@ void setinfo(Context& context) {
     return context.reply().error("ERR Unrecognized option '", context.arg(2), "'");
   }
   if (!is_plain(context.arg(3))) {
-    return context.reply().error("ERR ", context.arg(2), " cannot contain spaces, newlines or special characters.");
+    return context.reply().error("ERR ", context.arg(2),
+                                 " cannot contain spaces, newlines or special characters.");
   }
   Session& session = *context.session();
   {
@@ -224,26 +227,46 @@ void setinfo(Context& context) {
 
 void help(Context& context) {
   reply_help(context, "CLIENT",
-             {"GETNAME", "    Return the name of the current connection.",
-              "ID", "    Return the ID of the current connection.",
-              "INFO", "    Return information about the current client connection.",
-              "KILL <ip:port>", "    Kill connection made from <ip:port>.",
-              "KILL <option> <value> [<option> <value> [...]]", "    Kill connections. Options are:",
-              "    * ADDR (<ip:port>|<unixsocket>:0)", "      Kill connections made from the specified address",
-              "    * LADDR (<ip:port>|<unixsocket>:0)", "      Kill connections made to specified local address",
-              "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)", "      Kill connections by type.",
-              "    * USER <username>", "      Kill connections authenticated by <username>.",
-              "    * SKIPME (YES|NO)", "      Skip killing current connection (default: yes).",
-              "    * ID <client-id>", "      Kill connections by client id.",
-              "LIST [options ...]", "    Return information about client connections. Options:",
-              "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)", "      Return clients of specified type.",
-              "    * ID <client-id> [<client-id> ...]", "      Return clients of specified IDs only.",
-              "NO-EVICT (ON|OFF)", "    Protect current client connection from eviction.",
-              "NO-TOUCH (ON|OFF)", "    Will not touch LRU/LFU stats when this mode is on.",
-              "REPLY (ON|OFF|SKIP)", "    Control the replies sent to the current connection.",
-              "SETINFO <option> <value>", "    Set client meta attr. Options are:",
-              "    * LIB-NAME: the client lib name.", "    * LIB-VER: the client lib version.",
-              "SETNAME <name>", "    Assign the name <name> to the current connection."});
+             {"GETNAME",
+              "    Return the name of the current connection.",
+              "ID",
+              "    Return the ID of the current connection.",
+              "INFO",
+              "    Return information about the current client connection.",
+              "KILL <ip:port>",
+              "    Kill connection made from <ip:port>.",
+              "KILL <option> <value> [<option> <value> [...]]",
+              "    Kill connections. Options are:",
+              "    * ADDR (<ip:port>|<unixsocket>:0)",
+              "      Kill connections made from the specified address",
+              "    * LADDR (<ip:port>|<unixsocket>:0)",
+              "      Kill connections made to specified local address",
+              "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+              "      Kill connections by type.",
+              "    * USER <username>",
+              "      Kill connections authenticated by <username>.",
+              "    * SKIPME (YES|NO)",
+              "      Skip killing current connection (default: yes).",
+              "    * ID <client-id>",
+              "      Kill connections by client id.",
+              "LIST [options ...]",
+              "    Return information about client connections. Options:",
+              "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+              "      Return clients of specified type.",
+              "    * ID <client-id> [<client-id> ...]",
+              "      Return clients of specified IDs only.",
+              "NO-EVICT (ON|OFF)",
+              "    Protect current client connection from eviction.",
+              "NO-TOUCH (ON|OFF)",
+              "    Will not touch LRU/LFU stats when this mode is on.",
+              "REPLY (ON|OFF|SKIP)",
+              "    Control the replies sent to the current connection.",
+              "SETINFO <option> <value>",
+              "    Set client meta attr. Options are:",
+              "    * LIB-NAME: the client lib name.",
+              "    * LIB-VER: the client lib version.",
+              "SETNAME <name>",
+              "    Assign the name <name> to the current connection."});
 }
 
 constexpr uint32_t kOwn = kNoScript | kLoading | kStale | kConnection;
@@ -252,47 +275,102 @@ constexpr uint32_t kOthers = kAdmin | kOwn;
 }  // namespace
 
 constexpr Command kClientSubcommands[] = {
-    {.name = "getname", .flags = kOwn, .acl = kAclConnection, .since = "2.6.9",
-     .summary = "Returns the name of the connection.", .run = getname},
-    {.name = "help", .flags = kLoading | kStale | kConnection, .acl = kAclConnection, .since = "5.0.0",
-     .summary = "Returns helpful text about the different subcommands.", .run = help},
-    {.name = "id", .flags = kOwn, .acl = kAclConnection, .since = "5.0.0",
-     .summary = "Returns the unique client ID of the connection.", .run = id},
-    {.name = "info", .flags = kOwn, .acl = kAclConnection, .since = "6.2.0",
-     .summary = "Returns information about the connection.", .run = info, .tips = "nondeterministic_output"},
+    {.name = "getname",
+     .flags = kOwn,
+     .acl = kAclConnection,
+     .since = "2.6.9",
+     .summary = "Returns the name of the connection.",
+     .run = getname},
+    {.name = "help",
+     .flags = kLoading | kStale | kConnection,
+     .acl = kAclConnection,
+     .since = "5.0.0",
+     .summary = "Returns helpful text about the different subcommands.",
+     .run = help},
+    {.name = "id",
+     .flags = kOwn,
+     .acl = kAclConnection,
+     .since = "5.0.0",
+     .summary = "Returns the unique client ID of the connection.",
+     .run = id},
+    {.name = "info",
+     .flags = kOwn,
+     .acl = kAclConnection,
+     .since = "6.2.0",
+     .summary = "Returns information about the connection.",
+     .run = info,
+     .tips = "nondeterministic_output"},
     {.name = "kill",
-     .syntax = "<ip:port | <ID client-id | TYPE <NORMAL | MASTER | SLAVE | REPLICA | PUBSUB> | USER username | "
-               "ADDR ip:port | LADDR ip:port | SKIPME yes/no> [...]>",
-     .flags = kOthers, .acl = kAclConnection, .since = "2.4.0",
-     .complexity = "O(N) where N is the number of client connections", .summary = "Terminates open connections.",
+     .syntax =
+         "<ip:port | <ID client-id | TYPE <NORMAL | MASTER | SLAVE | REPLICA | PUBSUB> | USER username | "
+         "ADDR ip:port | LADDR ip:port | SKIPME yes/no> [...]>",
+     .flags = kOthers,
+     .acl = kAclConnection,
+     .since = "2.4.0",
+     .complexity = "O(N) where N is the number of client connections",
+     .summary = "Terminates open connections.",
      .run = kill,
-     .history = "2.8.12=Added new filter format.|2.8.12=`ID` option.|3.2.0=Added `master` type in for `TYPE` option.|"
-                "5.0.0=Replaced `slave` `TYPE` with `replica`. `slave` still supported for backward compatibility.|"
-                "6.2.0=`LADDR` option."},
-    {.name = "list", .syntax = "[TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]",
-     .flags = kOthers, .acl = kAclConnection, .since = "2.4.0",
-     .complexity = "O(N) where N is the number of client connections", .summary = "Lists open connections.", .run = list_clients,
-     .history = "2.8.12=Added unique client `id` field.|5.0.0=Added optional `TYPE` filter.|6.0.0=Added `user` field.|"
+     .history =
+         "2.8.12=Added new filter format.|2.8.12=`ID` option.|3.2.0=Added `master` type in for `TYPE` "
+         "option.|"
+         "5.0.0=Replaced `slave` `TYPE` with `replica`. `slave` still supported for backward compatibility.|"
+         "6.2.0=`LADDR` option."},
+    {.name = "list",
+     .syntax = "[TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]",
+     .flags = kOthers,
+     .acl = kAclConnection,
+     .since = "2.4.0",
+     .complexity = "O(N) where N is the number of client connections",
+     .summary = "Lists open connections.",
+     .run = list_clients,
+     .history = "2.8.12=Added unique client `id` field.|5.0.0=Added optional `TYPE` filter.|6.0.0=Added "
+                "`user` field.|"
                 "6.2.0=Added `argv-mem`, `tot-mem`, `laddr` and `redir` fields and the optional `ID` filter.|"
                 "7.0.0=Added `resp`, `multi-mem`, `rbs` and `rbp` fields.|7.0.3=Added `ssub` field.",
      .tips = "nondeterministic_output"},
-    {.name = "no-evict", .syntax = "<ON | OFF>", .flags = kOthers, .acl = kAclConnection, .since = "7.0.0",
-     .summary = "Sets the client eviction mode of the connection.", .run = no_evict},
-    {.name = "no-touch", .syntax = "<ON | OFF>", .flags = kOwn, .acl = kAclConnection, .since = "7.2.0",
-     .summary = "Controls whether commands sent by the client affect the LRU/LFU of accessed keys.", .run = no_touch},
-    {.name = "reply", .syntax = "<ON | OFF | SKIP>", .flags = kOwn, .acl = kAclConnection, .since = "3.2.0",
-     .summary = "Instructs the server whether to reply to commands.", .run = reply},
-    {.name = "setinfo", .syntax = "<LIB-NAME libname | LIB-VER libver>", .flags = kOwn, .acl = kAclConnection,
-     .since = "7.2.0", .summary = "Sets information specific to the client or connection.", .run = setinfo,
+    {.name = "no-evict",
+     .syntax = "<ON | OFF>",
+     .flags = kOthers,
+     .acl = kAclConnection,
+     .since = "7.0.0",
+     .summary = "Sets the client eviction mode of the connection.",
+     .run = no_evict},
+    {.name = "no-touch",
+     .syntax = "<ON | OFF>",
+     .flags = kOwn,
+     .acl = kAclConnection,
+     .since = "7.2.0",
+     .summary = "Controls whether commands sent by the client affect the LRU/LFU of accessed keys.",
+     .run = no_touch},
+    {.name = "reply",
+     .syntax = "<ON | OFF | SKIP>",
+     .flags = kOwn,
+     .acl = kAclConnection,
+     .since = "3.2.0",
+     .summary = "Instructs the server whether to reply to commands.",
+     .run = reply},
+    {.name = "setinfo",
+     .syntax = "<LIB-NAME libname | LIB-VER libver>",
+     .flags = kOwn,
+     .acl = kAclConnection,
+     .since = "7.2.0",
+     .summary = "Sets information specific to the client or connection.",
+     .run = setinfo,
      .tips = "request_policy:all_nodes|response_policy:all_succeeded"},
-    {.name = "setname", .syntax = "connection-name", .flags = kOwn, .acl = kAclConnection, .since = "2.6.9",
-     .summary = "Sets the connection name.", .run = setname},
+    {.name = "setname",
+     .syntax = "connection-name",
+     .flags = kOwn,
+     .acl = kAclConnection,
+     .since = "2.6.9",
+     .summary = "Sets the connection name.",
+     .run = setname},
 };
 static_assert(well_formed(kClientSubcommands));
 
 bool set_client_name(Context& context, Bytes name) {
   if (!is_plain(name)) {
-    return context.reply().error("ERR Client names cannot contain spaces, newlines or special characters."), false;
+    return context.reply().error("ERR Client names cannot contain spaces, newlines or special characters."),
+           false;
   }
   Session& session = *context.session();
   std::lock_guard lock(session.worker->clients_mutex());

@@ -12,8 +12,8 @@ class Context;
 class Server;
 struct Session;
 
-// One line of CLIENT LIST, without its end. The clients mutex of the session's worker is held. `running`: the name of the
-// command that the session is executing just now, empty for others than the caller.
+// One line of CLIENT LIST, without its end. The clients mutex of the session's worker is held. `running`: the
+// name of the command that the session is executing just now, empty for others than the caller.
 std::string describe_client(const Session& session, int64_t now_ms, const std::string& running);
 
 // Whether the client is on this machine.

@@ -51,7 +51,8 @@ void docs(Context& context) {
   }
   std::vector<const RegisteredCommand*> found;
   for (size_t i = 2; i < context.argc(); ++i) {
-    if (const RegisteredCommand* command = find_by_name(registry(context), context.arg(i))) found.push_back(command);
+    if (const RegisteredCommand* command = find_by_name(registry(context), context.arg(i)))
+      found.push_back(command);
   }
   reply.map(found.size());
   for (const RegisteredCommand* command : found) reply_command_docs(reply, *command);
@@ -66,10 +67,14 @@ struct NameFilter {
 
   bool allows(const RegisteredCommand& command) const {
     switch (by) {
-      case By::kNothing: return true;
-      case By::kModule: return false;
-      case By::kCategory: return (command.acl & category) != 0;
-      case By::kPattern: return glob_match(argument, command.full_name, true);
+      case By::kNothing:
+        return true;
+      case By::kModule:
+        return false;
+      case By::kCategory:
+        return (command.acl & category) != 0;
+      case By::kPattern:
+        return glob_match(argument, command.full_name, true);
     }
     return false;
   }
@@ -136,7 +141,8 @@ uint16_t actual_flags(Context& context, const RegisteredCommand& command, uint16
   if (!(flags & kKeyVariableFlags)) return flags;
   bool reads = command.full_name != "set";
   for (size_t i = 5; i < context.argc(); ++i) reads |= context.is_word(i, "GET");
-  return reads ? static_cast<uint16_t>(flags & ~kKeyVariableFlags) : static_cast<uint16_t>(kKeyOW | kKeyUpdate);
+  return reads ? static_cast<uint16_t>(flags & ~kKeyVariableFlags)
+               : static_cast<uint16_t>(kKeyOW | kKeyUpdate);
 }
 
 void getkeysandflags(Context& context) {
@@ -152,16 +158,18 @@ void getkeysandflags(Context& context) {
 }
 
 void help(Context& context) {
-  reply_help(context, "COMMAND",
-             {"(no subcommand)", "    Return details about all Redis commands.",
-              "COUNT", "    Return the total number of commands in this Redis server.",
-              "LIST", "    Return a list of all commands in this Redis server.",
-              "INFO [<command-name> ...]", "    Return details about multiple Redis commands.",
-              "    If no command names are given, documentation details for all", "    commands are returned.",
-              "DOCS [<command-name> ...]", "    Return documentation details about multiple Redis commands.",
-              "    If no command names are given, documentation details for all", "    commands are returned.",
-              "GETKEYS <full-command>", "    Return the keys from a full Redis command.",
-              "GETKEYSANDFLAGS <full-command>", "    Return the keys and the access flags from a full Redis command."});
+  reply_help(
+      context, "COMMAND",
+      {"(no subcommand)", "    Return details about all Redis commands.", "COUNT",
+       "    Return the total number of commands in this Redis server.", "LIST",
+       "    Return a list of all commands in this Redis server.", "INFO [<command-name> ...]",
+       "    Return details about multiple Redis commands.",
+       "    If no command names are given, documentation details for all", "    commands are returned.",
+       "DOCS [<command-name> ...]", "    Return documentation details about multiple Redis commands.",
+       "    If no command names are given, documentation details for all", "    commands are returned.",
+       "GETKEYS <full-command>", "    Return the keys from a full Redis command.",
+       "GETKEYSANDFLAGS <full-command>",
+       "    Return the keys and the access flags from a full Redis command."});
 }
 
 constexpr uint32_t kFlags = kLoading | kStale | kConnection;
@@ -176,27 +184,62 @@ void command_all(Context& context) {
 }
 
 constexpr Command kCommandSubcommands[] = {
-    {.name = "count", .flags = kFlags, .acl = kAclConnection, .since = "2.8.13",
-     .summary = "Returns a count of commands.", .run = count},
-    {.name = "docs", .syntax = "[command-name [command-name ...]]", .flags = kFlags, .acl = kAclConnection,
-     .since = "7.0.0", .complexity = "O(N) where N is the number of commands to look up",
-     .summary = "Returns documentary information about one, multiple or all commands.", .run = docs,
+    {.name = "count",
+     .flags = kFlags,
+     .acl = kAclConnection,
+     .since = "2.8.13",
+     .summary = "Returns a count of commands.",
+     .run = count},
+    {.name = "docs",
+     .syntax = "[command-name [command-name ...]]",
+     .flags = kFlags,
+     .acl = kAclConnection,
+     .since = "7.0.0",
+     .complexity = "O(N) where N is the number of commands to look up",
+     .summary = "Returns documentary information about one, multiple or all commands.",
+     .run = docs,
      .tips = kUnordered},
-    {.name = "getkeys", .syntax = "command arg [arg ...]", .flags = kFlags, .acl = kAclConnection, .since = "2.8.13",
+    {.name = "getkeys",
+     .syntax = "command arg [arg ...]",
+     .flags = kFlags,
+     .acl = kAclConnection,
+     .since = "2.8.13",
      .complexity = "O(N) where N is the number of arguments to the command",
-     .summary = "Extracts the key names from an arbitrary command.", .run = getkeys},
-    {.name = "getkeysandflags", .syntax = "command arg [arg ...]", .flags = kFlags, .acl = kAclConnection,
-     .since = "7.0.0", .complexity = "O(N) where N is the number of arguments to the command",
-     .summary = "Extracts the key names and access flags for an arbitrary command.", .run = getkeysandflags},
-    {.name = "help", .flags = kFlags, .acl = kAclConnection, .since = "5.0.0",
-     .summary = "Returns helpful text about the different subcommands.", .run = help},
-    {.name = "info", .syntax = "[command-name [command-name ...]]", .flags = kFlags, .acl = kAclConnection,
-     .since = "2.8.13", .complexity = "O(N) where N is the number of commands to look up",
-     .summary = "Returns information about one, multiple or all commands.", .run = info_of,
-     .history = "7.0.0=Allowed to be called with no argument to get info on all commands.", .tips = kUnordered},
-    {.name = "list", .syntax = "[FILTERBY <MODULE module-name | ACLCAT category | PATTERN pattern>]", .flags = kFlags,
-     .acl = kAclConnection, .since = "7.0.0", .complexity = "O(N) where N is the total number of Redis commands",
-     .summary = "Returns a list of command names.", .run = list_names, .tips = kUnordered},
+     .summary = "Extracts the key names from an arbitrary command.",
+     .run = getkeys},
+    {.name = "getkeysandflags",
+     .syntax = "command arg [arg ...]",
+     .flags = kFlags,
+     .acl = kAclConnection,
+     .since = "7.0.0",
+     .complexity = "O(N) where N is the number of arguments to the command",
+     .summary = "Extracts the key names and access flags for an arbitrary command.",
+     .run = getkeysandflags},
+    {.name = "help",
+     .flags = kFlags,
+     .acl = kAclConnection,
+     .since = "5.0.0",
+     .summary = "Returns helpful text about the different subcommands.",
+     .run = help},
+    {.name = "info",
+     .syntax = "[command-name [command-name ...]]",
+     .flags = kFlags,
+     .acl = kAclConnection,
+     .since = "2.8.13",
+     .complexity = "O(N) where N is the number of commands to look up",
+     .summary = "Returns information about one, multiple or all commands.",
+     .run = info_of,
+     .history = "7.0.0=Allowed to be called with no argument to get info on all commands.",
+     .tips = kUnordered},
+    {.name = "list",
+     .syntax = "[FILTERBY <MODULE module-name | ACLCAT category | PATTERN pattern>]",
+     .flags = kFlags,
+     .acl = kAclConnection,
+     .since = "7.0.0",
+     .complexity = "O(N) where N is the total number of Redis commands",
+     .summary = "Returns a list of command names.",
+     .run = list_names,
+     .tips = kUnordered},
 };
 static_assert(well_formed(kCommandSubcommands));
 

@@ -64,8 +64,8 @@ void reply_command_docs(Reply& reply, const RegisteredCommand& registered) {
   bool is_deprecated = command.deprecated_since != nullptr;
   bool is_system = registered.full_name == "debug";
   reply.bulk(registered.full_name);
-  reply.map(4 + (is_deprecated || is_system) + is_deprecated + (command.replaced_by != nullptr) + !history.empty() +
-            !arguments.empty() + !registered.subcommands.empty());
+  reply.map(4 + (is_deprecated || is_system) + is_deprecated + (command.replaced_by != nullptr) +
+            !history.empty() + !arguments.empty() + !registered.subcommands.empty());
   reply_text(reply, "summary", command.summary);
   reply_text(reply, "since", command.since);
   reply_text(reply, "group", command.group ? command.group : registered.group->name);

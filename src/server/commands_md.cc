@@ -29,8 +29,8 @@ void append(std::string& out, const RegisteredCommand& registered) {
   if (command.run) {
     std::string syntax = title(registered);
     if (*command.syntax.text) syntax.append(" ").append(command.syntax.text);
-    out += fmt::format("### {}\n\n    {}\n\n{} {} Since {}.\n\n", title(registered), syntax, sentence(command.summary),
-                       sentence(command.complexity), command.since);
+    out += fmt::format("### {}\n\n    {}\n\n{} {} Since {}.\n\n", title(registered), syntax,
+                       sentence(command.summary), sentence(command.complexity), command.since);
     if (command.deprecated_since) out += fmt::format("Deprecated since {}.\n\n", command.deprecated_since);
   }
   for (const RegisteredCommand* subcommand : registered.subcommands) append(out, *subcommand);
@@ -45,7 +45,8 @@ std::string commands_markdown() {
     groups[command->command->group ? command->command->group : command->group->name].push_back(command);
   }
   std::string out = fmt::format(
-      "# Commands\n\n{} commands. Generated from their table by `strata-server --print-commands-md`; not edited by "
+      "# Commands\n\n{} commands. Generated from their table by `strata-server --print-commands-md`; not "
+      "edited by "
       "hand.\n\n",
       registry.commands().size());
   for (const auto& [name, commands] : groups) {

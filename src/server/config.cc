@@ -110,10 +110,12 @@ std::expected<void, std::string> Configuration::set(std::span<const Bytes> names
     Bytes name = names_and_values[i];
     Row* row = find(name);
     if (!row) {
-      return std::unexpected(fmt::format("ERR Unknown option or number of arguments for CONFIG SET - '{}'", name));
+      return std::unexpected(
+          fmt::format("ERR Unknown option or number of arguments for CONFIG SET - '{}'", name));
     }
     const Directive& directive = *row->directive;
-    if (directive.change == Change::kAtStart) return std::unexpected(set_failed(name, "can't set immutable config"));
+    if (directive.change == Change::kAtStart)
+      return std::unexpected(set_failed(name, "can't set immutable config"));
     if (directive.change == Change::kProtected && !may_protected) {
       return std::unexpected(set_failed(name, "can't set protected config"));
     }
@@ -121,7 +123,8 @@ std::expected<void, std::string> Configuration::set(std::span<const Bytes> names
       // By name, so that a directive may stand beside its alias.
       if (iequals(other.name, name)) return std::unexpected(set_failed(name, "duplicate parameter"));
     }
-    assignments.push_back({row, name, words_of(directive, names_and_values[i + 1]), words_of(directive, value_of(*row))});
+    assignments.push_back(
+        {row, name, words_of(directive, names_and_values[i + 1]), words_of(directive, value_of(*row))});
   }
 
   std::string error;
@@ -161,7 +164,8 @@ std::vector<std::string> Configuration::notices() const {
     if (row.directive->treatment != Treatment::kHarmless || !row.given) continue;
     std::string value = value_of(row);
     if (value == row.initial) continue;
-    notices.push_back(fmt::format("{} {} has no effect here: {}", row.directive->name, quote(value), row.directive->reason));
+    notices.push_back(fmt::format("{} {} has no effect here: {}", row.directive->name, quote(value),
+                                  row.directive->reason));
   }
   return notices;
 }

@@ -1,10 +1,14 @@
-// The configuration: redis.conf, the command line, CONFIG GET, SET and REWRITE over one table of directives (directive.h).
+// The configuration: redis.conf, the command line, CONFIG GET, SET and REWRITE over one table of directives
+// (directive.h).
 //
-// Start: from_command_line() reads what redis-server would (a file as first argument or "-" for standard input, then
-// --name value …), applying directives in order. Live: get(), set() and rewrite() under the server's configuration mutex;
-// set() also while all shards are held, because handlers read Options::data there without a lock.
+// Start: from_command_line() reads what redis-server would (a file as first argument or "-" for standard
+// input, then
+// --name value …), applying directives in order. Live: get(), set() and rewrite() under the server's
+// configuration mutex; set() also while all shards are held, because handlers read Options::data there
+// without a lock.
 //
-// A directive is honoured, or harmless here and listed at start, or refused with a reason; none is accepted and ignored.
+// A directive is honoured, or harmless here and listed at start, or refused with a reason; none is accepted
+// and ignored.
 
 #pragma once
 
@@ -33,8 +37,8 @@ class Configuration {
   Configuration();
   ~Configuration();
 
-  // `args` without the program's name. Null when all that was asked for has been printed (--version, --help). The error is
-  // the text for the user, as redis-server prints it: line number, line and reason.
+  // `args` without the program's name. Null when all that was asked for has been printed (--version, --help).
+  // The error is the text for the user, as redis-server prints it: line number, line and reason.
   static std::expected<std::unique_ptr<Configuration>, std::string> from_command_line(
       std::span<const std::string> args);
   // The text of a configuration file. Relative includes are looked for in the current directory.
@@ -47,10 +51,12 @@ class Configuration {
   std::vector<std::pair<std::string, std::string>> get(std::span<const Bytes> patterns) const;
   // One directive's value, by name or alias.
   std::string value_of(std::string_view name) const;
-  // CONFIG SET: all or none. On error the text of the reply ("ERR CONFIG SET failed (possibly related to argument …"),
-  // and everything is as before. `server` applies what needs more than a changed value (log policy, limits, passwords);
-  // null in tests. `may_protected`: enable-protected-configs lets this client change protected directives.
-  std::expected<void, std::string> set(std::span<const Bytes> names_and_values, Server* server, bool may_protected);
+  // CONFIG SET: all or none. On error the text of the reply ("ERR CONFIG SET failed (possibly related to
+  // argument …"), and everything is as before. `server` applies what needs more than a changed value (log
+  // policy, limits, passwords); null in tests. `may_protected`: enable-protected-configs lets this client
+  // change protected directives.
+  std::expected<void, std::string> set(std::span<const Bytes> names_and_values, Server* server,
+                                       bool may_protected);
   // CONFIG REWRITE: keeps the file's comments and order, changes values, appends what is not there.
   std::expected<void, std::string> rewrite() const;
   // What rewrite() makes of a file's text.
@@ -62,9 +68,9 @@ class Configuration {
  private:
   struct Row {
     const Directive* directive;
-    std::string value;      // of what has no place in Options
-    std::string initial;    // the default, in CONFIG GET's form
-    bool given = false;     // by the file or the command line
+    std::string value;    // of what has no place in Options
+    std::string initial;  // the default, in CONFIG GET's form
+    bool given = false;   // by the file or the command line
   };
   struct CommandLine;
 

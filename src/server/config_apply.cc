@@ -21,8 +21,9 @@ std::string apply_max_clients(Server& server) {
   uint64_t wanted = static_cast<uint64_t>(server.options().max_clients.load()) + kReservedDescriptors;
   uint64_t limit = raise_descriptor_limit(wanted);
   if (limit >= wanted) return {};
-  return fmt::format("The operating system is not able to handle the specified number of clients, try with {}",
-                     limit > kReservedDescriptors ? limit - kReservedDescriptors : 0);
+  return fmt::format(
+      "The operating system is not able to handle the specified number of clients, try with {}",
+      limit > kReservedDescriptors ? limit - kReservedDescriptors : 0);
 }
 
 // Each parser has the limit in a place of its own thread; connections that exist learn of it there.

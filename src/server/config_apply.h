@@ -1,5 +1,5 @@
-// What CONFIG SET does beside changing a value. Each runs after all values of one CONFIG SET are in their places, with the
-// configuration mutex held and all shards entered; an error undoes the whole CONFIG SET.
+// What CONFIG SET does beside changing a value. Each runs after all values of one CONFIG SET are in their
+// places, with the configuration mutex held and all shards entered; an error undoes the whole CONFIG SET.
 
 #pragma once
 

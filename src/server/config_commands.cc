@@ -33,7 +33,8 @@ void set(Context& context) {
   Server& server = *context.session()->server;
   const Options& o = server.options();
   std::lock_guard lock(server.configuration_mutex());
-  bool may_protected = o.enable_protected_configs || (o.enable_protected_configs_local && is_local(*context.session()));
+  bool may_protected =
+      o.enable_protected_configs || (o.enable_protected_configs_local && is_local(*context.session()));
   auto done = server.configuration().set(context.args().subspan(2), &server, may_protected);
   done ? context.reply().ok() : context.reply().error(done.error());
 }
@@ -45,7 +46,8 @@ void rewrite(Context& context) {
   done ? context.reply().ok() : context.reply().error(done.error());
 }
 
-// Counters of other threads are set to zero from here; what such a thread counts at that very moment may survive.
+// Counters of other threads are set to zero from here; what such a thread counts at that very moment may
+// survive.
 void resetstat(Context& context) {
   Server& server = *context.session()->server;
   for (auto& worker : server.workers()) {
@@ -64,9 +66,9 @@ void resetstat(Context& context) {
 void help(Context& context) {
   reply_help(context, "CONFIG",
              {"GET <pattern>", "    Return parameters matching the glob-like <pattern> and their values.",
-              "SET <directive> <value>", "    Set the configuration <directive> to <value>.",
-              "RESETSTAT", "    Reset statistics reported by the INFO command.",
-              "REWRITE", "    Rewrite the configuration file."});
+              "SET <directive> <value>", "    Set the configuration <directive> to <value>.", "RESETSTAT",
+              "    Reset statistics reported by the INFO command.", "REWRITE",
+              "    Rewrite the configuration file."});
 }
 
 constexpr uint32_t kFlags = kAdmin | kNoScript | kLoading | kStale;
@@ -74,20 +76,38 @@ constexpr uint32_t kFlags = kAdmin | kNoScript | kLoading | kStale;
 }  // namespace
 
 constexpr Command kConfigSubcommands[] = {
-    {.name = "get", .syntax = "parameter [parameter ...]", .flags = kFlags | kConnection, .since = "2.0.0",
+    {.name = "get",
+     .syntax = "parameter [parameter ...]",
+     .flags = kFlags | kConnection,
+     .since = "2.0.0",
      .complexity = "O(N) when N is the number of configuration parameters provided",
-     .summary = "Returns the effective values of configuration parameters.", .run = get,
+     .summary = "Returns the effective values of configuration parameters.",
+     .run = get,
      .history = "7.0.0=Added the ability to pass multiple pattern parameters in one call"},
-    {.name = "help", .flags = kLoading | kStale | kConnection, .since = "5.0.0",
-     .summary = "Returns helpful text about the different subcommands.", .run = help},
-    {.name = "resetstat", .flags = kFlags | kConnection, .since = "2.0.0", .summary = "Resets the server's statistics.",
-     .run = resetstat, .tips = "request_policy:all_nodes|response_policy:all_succeeded"},
-    {.name = "rewrite", .flags = kFlags | kConnection, .since = "2.8.0",
-     .summary = "Persists the effective configuration to file.", .run = rewrite,
+    {.name = "help",
+     .flags = kLoading | kStale | kConnection,
+     .since = "5.0.0",
+     .summary = "Returns helpful text about the different subcommands.",
+     .run = help},
+    {.name = "resetstat",
+     .flags = kFlags | kConnection,
+     .since = "2.0.0",
+     .summary = "Resets the server's statistics.",
+     .run = resetstat,
      .tips = "request_policy:all_nodes|response_policy:all_succeeded"},
-    {.name = "set", .syntax = "parameter value [parameter value ...]", .flags = kFlags | kAllShards, .since = "2.0.0",
+    {.name = "rewrite",
+     .flags = kFlags | kConnection,
+     .since = "2.8.0",
+     .summary = "Persists the effective configuration to file.",
+     .run = rewrite,
+     .tips = "request_policy:all_nodes|response_policy:all_succeeded"},
+    {.name = "set",
+     .syntax = "parameter value [parameter value ...]",
+     .flags = kFlags | kAllShards,
+     .since = "2.0.0",
      .complexity = "O(N) when N is the number of configuration parameters provided",
-     .summary = "Sets configuration parameters in-flight.", .run = set,
+     .summary = "Sets configuration parameters in-flight.",
+     .run = set,
      .history = "7.0.0=Added the ability to set multiple parameters in one call.",
      .tips = "request_policy:all_nodes|response_policy:all_succeeded"},
 };

@@ -17,8 +17,10 @@ constexpr int64_t kThreadsMax = 1024;
 constexpr int64_t kShardsOptionMax = kShardsMax;
 
 constexpr Choice kLogLevels[] = {
-    {"debug", static_cast<int64_t>(LogLevel::kDebug)},     {"verbose", static_cast<int64_t>(LogLevel::kVerbose)},
-    {"notice", static_cast<int64_t>(LogLevel::kNotice)},   {"warning", static_cast<int64_t>(LogLevel::kWarning)},
+    {"debug", static_cast<int64_t>(LogLevel::kDebug)},
+    {"verbose", static_cast<int64_t>(LogLevel::kVerbose)},
+    {"notice", static_cast<int64_t>(LogLevel::kNotice)},
+    {"warning", static_cast<int64_t>(LogLevel::kWarning)},
     {"nothing", static_cast<int64_t>(LogLevel::kNothing)},
 };
 constexpr Choice kSyncPolicies[] = {
@@ -56,7 +58,8 @@ Fault check_append_directory(std::string_view value) { return plain_name("append
 
 std::vector<std::string> save_lines(const Options& o) {
   std::vector<std::string> lines;
-  for (const SavePoint& point : o.save_points) lines.push_back(fmt::format("{} {}", point.seconds, point.changes));
+  for (const SavePoint& point : o.save_points)
+    lines.push_back(fmt::format("{} {}", point.seconds, point.changes));
   if (lines.empty()) lines.push_back("\"\"");
   return lines;
 }
@@ -98,7 +101,8 @@ std::string bind_text(const Options& o) {
 
 std::vector<std::string> bind_lines(const Options& o) {
   std::string line;
-  for (const std::string& address : o.bind) line.append(line.empty() ? "" : " ").append(quoted_if_needed(address));
+  for (const std::string& address : o.bind)
+    line.append(line.empty() ? "" : " ").append(quoted_if_needed(address));
   return {line.empty() ? "\"\"" : line};
 }
 
@@ -114,7 +118,7 @@ Fault set_bind(Options& o, Words words, bool) {
 struct LimitClass {
   const char* name;
   const char* alias;
-  OutputLimit Options::*limit;
+  OutputLimit Options::* limit;
 };
 constexpr LimitClass kLimitClasses[] = {
     {"normal", "normal", &Options::output_limit_normal},
@@ -137,8 +141,9 @@ std::vector<std::string> output_limit_lines(const Options& o) {
   constexpr Directive kSize = {.name = "", .kind = ValueKind::kMemory};
   for (const LimitClass& c : kLimitClasses) {
     const OutputLimit& limit = o.*c.limit;
-    lines.push_back(fmt::format("{} {} {} {}", c.alias, rewritten_value(kSize, std::to_string(limit.hard_bytes)),
-                                rewritten_value(kSize, std::to_string(limit.soft_bytes)), limit.soft_seconds));
+    lines.push_back(
+        fmt::format("{} {} {} {}", c.alias, rewritten_value(kSize, std::to_string(limit.hard_bytes)),
+                    rewritten_value(kSize, std::to_string(limit.soft_bytes)), limit.soft_seconds));
   }
   return lines;
 }
@@ -150,7 +155,9 @@ Fault set_output_limit(Options& o, Words words, bool) {
   bool given[kClasses] = {};
   for (size_t i = 0; i < words.size(); i += 4) {
     size_t at = 0;
-    while (at < kClasses && !iequals(words[i], kLimitClasses[at].name) && !iequals(words[i], kLimitClasses[at].alias)) ++at;
+    while (at < kClasses && !iequals(words[i], kLimitClasses[at].name) &&
+           !iequals(words[i], kLimitClasses[at].alias))
+      ++at;
     if (at == kClasses) return "Invalid client class specified in buffer limit configuration.";
     auto hard = parse_memory(words[i + 1]);
     auto soft = parse_memory(words[i + 2]);
@@ -171,7 +178,8 @@ Fault set_output_limit(Options& o, Words words, bool) {
 
 std::string percentiles_text(const Options& o) {
   std::string text;
-  for (double percentile : o.latency_percentiles) text += fmt::format("{}{}", text.empty() ? "" : " ", percentile);
+  for (double percentile : o.latency_percentiles)
+    text += fmt::format("{}{}", text.empty() ? "" : " ", percentile);
   return text;
 }
 
@@ -200,11 +208,13 @@ std::string directory_text(const Options& o) {
 
 Fault check_directory(std::string_view path) {
   auto info = real_file_system().info(path);
-  if (!info) return info.error().code == Errc::kPermission ? "Permission denied" : "No such file or directory";
+  if (!info)
+    return info.error().code == Errc::kPermission ? "Permission denied" : "No such file or directory";
   return info->is_directory ? Fault() : "Not a directory";
 }
 
-constexpr TextField kDirectory = {directory_text, [](Options& o, std::string value) { o.directory = std::move(value); }};
+constexpr TextField kDirectory = {directory_text,
+                                  [](Options& o, std::string value) { o.directory = std::move(value); }};
 
 constexpr ValueKind kBool = ValueKind::kBool, kInteger = ValueKind::kInteger, kMemory = ValueKind::kMemory,
                     kChoice = ValueKind::kChoice, kOwn = ValueKind::kOwn;
@@ -215,83 +225,163 @@ constexpr Directive kDirectives[] = {
     // network
     {.name = "bind", .kind = kOwn, .change = kAtStart, .own = {bind_text, set_bind, bind_lines}},
     {.name = "port", .kind = kInteger, .change = kAtStart, .number = number<&Options::port>, .most = 65535},
-    {.name = "tcp-backlog", .kind = kInteger, .change = kAtStart, .number = number<&Options::tcp_backlog>, .most = kInt},
+    {.name = "tcp-backlog",
+     .kind = kInteger,
+     .change = kAtStart,
+     .number = number<&Options::tcp_backlog>,
+     .most = kInt},
     {.name = "unixsocket", .change = kAtStart, .text = text<&Options::unix_socket>},
-    {.name = "unixsocketperm", .kind = ValueKind::kOctal, .change = kAtStart,
-     .number = number<&Options::unix_socket_permissions>, .most = 0777},
+    {.name = "unixsocketperm",
+     .kind = ValueKind::kOctal,
+     .change = kAtStart,
+     .number = number<&Options::unix_socket_permissions>,
+     .most = 0777},
     {.name = "timeout", .kind = kInteger, .number = number<&Options::timeout_s>, .most = kInt},
     {.name = "tcp-keepalive", .kind = kInteger, .number = number<&Options::tcp_keepalive_s>, .most = kInt},
     {.name = "protected-mode", .kind = kBool, .number = number<&Options::protected_mode>},
-    {.name = "maxclients", .kind = kInteger, .number = number<&Options::max_clients>, .least = 1, .most = UINT32_MAX,
+    {.name = "maxclients",
+     .kind = kInteger,
+     .number = number<&Options::max_clients>,
+     .least = 1,
+     .most = UINT32_MAX,
      .apply = apply_max_clients},
-    {.name = "client-stall-timeout", .kind = kInteger, .number = number<&Options::client_stall_timeout_s>, .most = kInt},
-    {.name = "client-output-buffer-limit", .kind = kOwn,
+    {.name = "client-stall-timeout",
+     .kind = kInteger,
+     .number = number<&Options::client_stall_timeout_s>,
+     .most = kInt},
+    {.name = "client-output-buffer-limit",
+     .kind = kOwn,
      .own = {output_limit_text, set_output_limit, output_limit_lines}},
-    {.name = "client-query-buffer-limit", .kind = kMemory, .number = number<&Options::client_query_buffer_limit>,
+    {.name = "client-query-buffer-limit",
+     .kind = kMemory,
+     .number = number<&Options::client_query_buffer_limit>,
      .least = 1 << 20},
-    {.name = "proto-max-bulk-len", .kind = kMemory, .number = number<&Options::data, &DataOptions::max_bulk_bytes>,
-     .least = 1 << 20, .apply = apply_bulk_limit},
+    {.name = "proto-max-bulk-len",
+     .kind = kMemory,
+     .number = number<&Options::data, &DataOptions::max_bulk_bytes>,
+     .least = 1 << 20,
+     .apply = apply_bulk_limit},
 
     // general
     {.name = "daemonize", .kind = kBool, .change = kAtStart, .number = number<&Options::daemonize>},
     {.name = "pidfile", .change = kAtStart, .text = text<&Options::pid_file>},
-    {.name = "loglevel", .kind = kChoice, .number = number<&Options::log_level>, .choices = kLogLevels,
+    {.name = "loglevel",
+     .kind = kChoice,
+     .number = number<&Options::log_level>,
+     .choices = kLogLevels,
      .apply = apply_log_level},
     {.name = "logfile", .change = kAtStart, .text = text<&Options::log_file>},
-    {.name = "databases", .kind = kInteger, .change = kAtStart, .number = number<&Options::databases>, .least = 1,
+    {.name = "databases",
+     .kind = kInteger,
+     .change = kAtStart,
+     .number = number<&Options::databases>,
+     .least = 1,
      .most = UINT16_MAX},
 
     // execution
-    {.name = "threads", .kind = kInteger, .change = kAtStart, .number = number<&Options::threads>, .most = kThreadsMax},
-    {.name = "shards", .kind = kInteger, .change = kAtStart, .number = number<&Options::shards>, .most = kShardsOptionMax},
-    {.name = "io", .kind = kChoice, .change = kAtStart, .number = number<&Options::io>, .choices = kIoBackends},
+    {.name = "threads",
+     .kind = kInteger,
+     .change = kAtStart,
+     .number = number<&Options::threads>,
+     .most = kThreadsMax},
+    {.name = "shards",
+     .kind = kInteger,
+     .change = kAtStart,
+     .number = number<&Options::shards>,
+     .most = kShardsOptionMax},
+    {.name = "io",
+     .kind = kChoice,
+     .change = kAtStart,
+     .number = number<&Options::io>,
+     .choices = kIoBackends},
 
     // security
     {.name = "requirepass", .text = text<&Options::require_password>, .apply = apply_password},
-    {.name = "enable-debug-command", .kind = kChoice, .change = kAtStart,
+    {.name = "enable-debug-command",
+     .kind = kChoice,
+     .change = kAtStart,
      .number = no_yes_local<&Options::enable_debug_command, &Options::enable_debug_command_local>,
      .choices = kNoYesLocal},
-    {.name = "enable-protected-configs", .kind = kChoice, .change = kAtStart,
+    {.name = "enable-protected-configs",
+     .kind = kChoice,
+     .change = kAtStart,
      .number = no_yes_local<&Options::enable_protected_configs, &Options::enable_protected_configs_local>,
      .choices = kNoYesLocal},
 
     // memory and encodings
     {.name = "maxmemory", .kind = kMemory, .number = number<&Options::max_memory>, .most = -1},
-    {.name = "list-max-listpack-size", .alias = "list-max-ziplist-size", .kind = kInteger,
-     .number = number<&Options::data, &DataOptions::list, &list::Limits::listpack_size>, .least = INT_MIN, .most = kInt},
-    {.name = "hash-max-listpack-entries", .alias = "hash-max-ziplist-entries", .kind = kInteger,
+    {.name = "list-max-listpack-size",
+     .alias = "list-max-ziplist-size",
+     .kind = kInteger,
+     .number = number<&Options::data, &DataOptions::list, &list::Limits::listpack_size>,
+     .least = INT_MIN,
+     .most = kInt},
+    {.name = "hash-max-listpack-entries",
+     .alias = "hash-max-ziplist-entries",
+     .kind = kInteger,
      .number = number<&Options::data, &DataOptions::hash, &HashLimits::packed_entries>},
-    {.name = "hash-max-listpack-value", .alias = "hash-max-ziplist-value", .kind = kMemory,
+    {.name = "hash-max-listpack-value",
+     .alias = "hash-max-ziplist-value",
+     .kind = kMemory,
      .number = number<&Options::data, &DataOptions::hash, &HashLimits::packed_value_bytes>},
-    {.name = "set-max-intset-entries", .kind = kInteger,
+    {.name = "set-max-intset-entries",
+     .kind = kInteger,
      .number = number<&Options::data, &DataOptions::set, &SetLimits::intset_entries>},
-    {.name = "set-max-listpack-entries", .kind = kInteger,
+    {.name = "set-max-listpack-entries",
+     .kind = kInteger,
      .number = number<&Options::data, &DataOptions::set, &SetLimits::packed_entries>},
-    {.name = "set-max-listpack-value", .kind = kMemory,
+    {.name = "set-max-listpack-value",
+     .kind = kMemory,
      .number = number<&Options::data, &DataOptions::set, &SetLimits::packed_value_bytes>},
-    {.name = "zset-max-listpack-entries", .alias = "zset-max-ziplist-entries", .kind = kInteger,
+    {.name = "zset-max-listpack-entries",
+     .alias = "zset-max-ziplist-entries",
+     .kind = kInteger,
      .number = number<&Options::data, &DataOptions::zset, &ZsetLimits::packed_entries>},
-    {.name = "zset-max-listpack-value", .alias = "zset-max-ziplist-value", .kind = kMemory,
+    {.name = "zset-max-listpack-value",
+     .alias = "zset-max-ziplist-value",
+     .kind = kMemory,
      .number = number<&Options::data, &DataOptions::zset, &ZsetLimits::packed_value_bytes>},
 
     // persistence
-    {.name = "dir", .change = kProtected, .text = kDirectory, .check = check_directory, .apply = apply_directory},
+    {.name = "dir",
+     .change = kProtected,
+     .text = kDirectory,
+     .check = check_directory,
+     .apply = apply_directory},
     {.name = "dbfilename", .change = kProtected, .text = text<&Options::dump_file>, .check = check_dump_file},
     {.name = "save", .kind = kOwn, .own = {save_text, set_save, save_lines}},
     {.name = "rdbcompression", .kind = kBool, .number = number<&Options::rdb_compression>},
     {.name = "rdbchecksum", .kind = kBool, .change = kAtStart, .number = number<&Options::rdb_checksum>},
-    {.name = "stop-writes-on-bgsave-error", .kind = kBool, .number = number<&Options::stop_writes_on_bgsave_error>},
-    {.name = "appendonly", .kind = kBool, .number = number<&Options::append_only>, .apply = apply_append_only},
-    {.name = "appendfilename", .change = kAtStart, .text = text<&Options::append_file>, .check = check_append_file},
-    {.name = "appenddirname", .change = kAtStart, .text = text<&Options::append_directory>,
+    {.name = "stop-writes-on-bgsave-error",
+     .kind = kBool,
+     .number = number<&Options::stop_writes_on_bgsave_error>},
+    {.name = "appendonly",
+     .kind = kBool,
+     .number = number<&Options::append_only>,
+     .apply = apply_append_only},
+    {.name = "appendfilename",
+     .change = kAtStart,
+     .text = text<&Options::append_file>,
+     .check = check_append_file},
+    {.name = "appenddirname",
+     .change = kAtStart,
+     .text = text<&Options::append_directory>,
      .check = check_append_directory},
-    {.name = "appendfsync", .kind = kChoice, .number = number<&Options::append_sync>, .choices = kSyncPolicies,
+    {.name = "appendfsync",
+     .kind = kChoice,
+     .number = number<&Options::append_sync>,
+     .choices = kSyncPolicies,
      .apply = apply_sync_policy},
     {.name = "aof-load-truncated", .kind = kBool, .number = number<&Options::aof_load_truncated>},
 
     // diagnostics
-    {.name = "slowlog-log-slower-than", .kind = kInteger, .number = number<&Options::slowlog_slower_than_us>, .least = -1},
-    {.name = "slowlog-max-len", .kind = kInteger, .number = number<&Options::slowlog_max_length>,
+    {.name = "slowlog-log-slower-than",
+     .kind = kInteger,
+     .number = number<&Options::slowlog_slower_than_us>,
+     .least = -1},
+    {.name = "slowlog-max-len",
+     .kind = kInteger,
+     .number = number<&Options::slowlog_max_length>,
      .apply = apply_slow_log},
     {.name = "latency-tracking", .kind = kBool, .number = number<&Options::latency_tracking>},
     {.name = "latency-tracking-info-percentiles", .kind = kOwn, .own = {percentiles_text, set_percentiles}},

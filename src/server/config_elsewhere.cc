@@ -1,5 +1,6 @@
-// Redis's directives that mean nothing here (harmless: their subject does not exist in Strata, or is done in another way),
-// and those that ask for what Strata cannot do (default only). Names, types, ranges and defaults are those of Redis 7.2.
+// Redis's directives that mean nothing here (harmless: their subject does not exist in Strata, or is done in
+// another way), and those that ask for what Strata cannot do (default only). Names, types, ranges and
+// defaults are those of Redis 7.2.
 
 #include "server/directive.h"
 #include "text/numbers.h"
@@ -85,7 +86,8 @@ consteval Directive memory(Name name, const char* initial, int64_t least, const 
   d.least = least;
   return d;
 }
-consteval Directive choice(Name name, std::span<const Choice> choices, const char* initial, const char* reason) {
+consteval Directive choice(Name name, std::span<const Choice> choices, const char* initial,
+                           const char* reason) {
   Directive d = row(ValueKind::kChoice, name, initial, reason);
   d.choices = choices;
   return d;
@@ -145,12 +147,12 @@ constexpr Directive kDirectives[] = {
     flag("jemalloc-bg-thread", "yes", kAllocator),
     at_start(flag("disable-thp", "yes", kAllocator)),
     choice("oom-score-adj", kOomScore, "no", "the score stays as the parent process set it"),
-    checked(words("oom-score-adj-values", "0 200 800", "the score stays as the parent process set it"), check_scores),
+    checked(words("oom-score-adj-values", "0 200 800", "the parent's score stays"), check_scores),
     at_start(text("server_cpulist", "", kScheduling)),
     at_start(text("bio_cpulist", "", kScheduling)),
     at_start(text("aof_rewrite_cpulist", "", kScheduling)),
     at_start(text("bgsave_cpulist", "", kScheduling)),
-    integer("max-new-connections-per-cycle", "10", 1, 1000, "connections are accepted in batches of a fixed size"),
+    integer("max-new-connections-per-cycle", "10", 1, 1000, "they are accepted in fixed batches"),
 
     // security
     default_only(at_start(text("aclfile", "", kAcl))),

@@ -55,11 +55,13 @@ std::string cannot_open(const std::string& path, const Error& error) {
 
 std::string fatal(size_t line_number, std::string_view line, std::string_view why) {
   return fmt::format(
-      "\n*** FATAL CONFIG FILE ERROR (Redis {}) ***\nReading the configuration file, at line {}\n>>> '{}'\n{}",
+      "\n*** FATAL CONFIG FILE ERROR (Redis {}) ***\nReading the configuration file, at line {}\n>>> "
+      "'{}'\n{}",
       kRedisVersion, line_number, line, why);
 }
 
-// Files that match a pattern with wildcards in its last component, sorted. Without wildcards: the path itself.
+// Files that match a pattern with wildcards in its last component, sorted. Without wildcards: the path
+// itself.
 std::vector<std::string> expand(const std::string& pattern) {
   std::string directory = parent_directory(pattern);
   size_t slash = pattern.rfind('/');
@@ -114,12 +116,14 @@ std::expected<void, std::string> Configuration::load_text(std::string_view text,
   return {};
 }
 
-// Returns why the line is refused; an error inside an included file, which names its own line, goes to `nested_error`.
+// Returns why the line is refused; an error inside an included file, which names its own line, goes to
+// `nested_error`.
 std::string Configuration::load_line(std::vector<std::string>& words, int depth, std::string& nested_error) {
   constexpr const char* kBadDirective = "Bad directive or wrong number of arguments";
   std::string name = to_lower(words[0]);
   Words arguments = std::span(words).subspan(1);
-  if (name == "include") return arguments.size() == 1 ? include(words[1], depth, nested_error) : kBadDirective;
+  if (name == "include")
+    return arguments.size() == 1 ? include(words[1], depth, nested_error) : kBadDirective;
   for (const Special& special : kSpecials) {
     if (name == special.name && special.refusal) return special.refusal;
     if (name == special.name) return arguments.size() == 1 ? Fault() : Fault(kBadDirective);
@@ -209,8 +213,8 @@ std::expected<std::unique_ptr<Configuration>, std::string> Configuration::from_c
     std::span<const std::string> args) {
   CommandLine line(args);
   if (line.asks_version) {
-    fmt::print("Strata server v={} redis_version={} bits={} build={}\n", kStrataVersion, kRedisVersion, pointer_bits(),
-               compiler_version());
+    fmt::print("Strata server v={} redis_version={} bits={} build={}\n", kStrataVersion, kRedisVersion,
+               pointer_bits(), compiler_version());
     return nullptr;
   }
   if (line.asks_help) {

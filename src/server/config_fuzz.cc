@@ -1,4 +1,5 @@
-// Any text as a configuration file: it is taken or refused with a reason; what was taken survives CONFIG REWRITE.
+// Any text as a configuration file: it is taken or refused with a reason; what was taken survives CONFIG
+// REWRITE.
 
 #include <cstdint>
 

@@ -37,7 +37,8 @@ std::vector<std::string> Configuration::rewritten_lines(const Row& row) const {
   const Directive& directive = *row.directive;
   std::vector<std::string> lines;
   if (directive.own.lines) {
-    for (const std::string& line : directive.own.lines(options_)) lines.push_back(fmt::format("{} {}", directive.name, line));
+    for (const std::string& line : directive.own.lines(options_))
+      lines.push_back(fmt::format("{} {}", directive.name, line));
   } else {
     lines.push_back(fmt::format("{} {}", directive.name, rewritten_value(directive, value_of(row))));
   }

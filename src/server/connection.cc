@@ -78,8 +78,8 @@ void Connection::resume() {
 void Connection::receive(Bytes bytes) {
   if (!bytes.empty()) {
     session_.active_at_ms.store(worker_.loop().wall_ms(), std::memory_order_relaxed);
-    session_.total_input_bytes.store(session_.total_input_bytes.load(std::memory_order_relaxed) + bytes.size(),
-                                     std::memory_order_relaxed);
+    session_.total_input_bytes.store(
+        session_.total_input_bytes.load(std::memory_order_relaxed) + bytes.size(), std::memory_order_relaxed);
     worker_.metrics().input_bytes.add(bytes.size());
     worker_.metrics().reads_processed.add();
   }
@@ -91,7 +91,8 @@ void Connection::receive(Bytes bytes) {
     pending_input_.append(bytes);
     size_t waiting = pending_input_.size() - pending_begin_;
     if (waiting < parser_.needed_bytes()) return publish_sizes();
-    if (waiting > worker_.server().options().client_query_buffer_limit.load(std::memory_order_relaxed)) return close_now();
+    if (waiting > worker_.server().options().client_query_buffer_limit.load(std::memory_order_relaxed))
+      return close_now();
     pending_begin_ += worker_.dispatcher().run(*this, Bytes(pending_input_).substr(pending_begin_));
     if (pending_begin_ == pending_input_.size()) {
       pending_input_.clear();
@@ -144,8 +145,8 @@ void Connection::flush() {
   stream_->start_send(slices.first(count), this);
 }
 
-// The log failed: what waits for it is not known to be durable. Replies that promised it are replaced by the error, and
-// the connection ends, because its client can no longer tell which of its commands took effect.
+// The log failed: what waits for it is not known to be durable. Replies that promised it are replaced by the
+// error, and the connection ends, because its client can no longer tell which of its commands took effect.
 void Connection::fail_log_waiters() {
   marks_.clear();
   output_.clear();

@@ -1,10 +1,11 @@
 // One client's connection: a coroutine that receives, executes, and waits where it must.
 //
-// Everything here runs on the worker's thread, but for a queued job, which may run inside other threads' turns; the
-// connection waits meanwhile and executes nothing else, so a client's commands take effect in their order.
+// Everything here runs on the worker's thread, but for a queued job, which may run inside other threads'
+// turns; the connection waits meanwhile and executes nothing else, so a client's commands take effect in
+// their order.
 //
-// Replies collect in `output` and leave once a turn, in flush(). While the log is on, replies wait for the sequence that
-// their commands reached: a mark says from which byte on the output waits for which sequence.
+// Replies collect in `output` and leave once a turn, in flush(). While the log is on, replies wait for the
+// sequence that their commands reached: a mark says from which byte on the output waits for which sequence.
 
 #pragma once
 
@@ -27,10 +28,10 @@ class QueuedJob;
 // Why a connection does not execute at the moment.
 enum class Stall : uint8_t {
   kNone,
-  kJob,          // a command waits for its shards, or for work elsewhere
-  kOutputFull,   // the client does not read
-  kLogCredit,    // the log is behind
-  kPaused,       // SHUTDOWN saves first
+  kJob,         // a command waits for its shards, or for work elsewhere
+  kOutputFull,  // the client does not read
+  kLogCredit,   // the log is behind
+  kPaused,      // SHUTDOWN saves first
 };
 
 class Connection final : private SendCompletion {
@@ -62,7 +63,8 @@ class Connection final : private SendCompletion {
   // The coroutine has ended: destroys the connection, as soon as no send uses its output any more.
   void retire();
 
-  // True when a send is pending of which the client has taken no byte for longer than that. Asked now and then.
+  // True when a send is pending of which the client has taken no byte for longer than that. Asked now and
+  // then.
   bool is_stuck(int64_t now_ms, int64_t stall_ms);
 
   // client-output-buffer-limit, looked at by the worker's cron.
@@ -77,10 +79,10 @@ class Connection final : private SendCompletion {
   QueuedJob* job() { return job_.get(); }
   QueuedJob& make_job();
 
-  Connection* next = nullptr;          // the worker's list of all its connections
+  Connection* next = nullptr;  // the worker's list of all its connections
   Connection* previous = nullptr;
-  bool is_dirty = false;               // in the worker's list to be flushed
-  bool is_log_waiter = false;          // in the worker's list of those that wait for the log
+  bool is_dirty = false;       // in the worker's list to be flushed
+  bool is_log_waiter = false;  // in the worker's list of those that wait for the log
 
  private:
   struct Mark {
@@ -114,21 +116,21 @@ class Connection final : private SendCompletion {
   Output output_;
   Reply reply_;
   RequestParser parser_;
-  std::string pending_input_;          // what could not be executed yet
+  std::string pending_input_;  // what could not be executed yet
   std::deque<Mark> marks_;
   std::unique_ptr<QueuedJob> job_;
   Resumption* waiting_ = nullptr;
-  size_t pending_begin_ = 0;           // bytes of it that are done with
+  size_t pending_begin_ = 0;  // bytes of it that are done with
   Bytes few_slices_[kFewSlices];
   std::unique_ptr<Bytes[]> many_slices_;
-  uint64_t sent_bytes_seen_ = 0;       // when is_stuck() last saw progress
+  uint64_t sent_bytes_seen_ = 0;  // when is_stuck() last saw progress
   int64_t sent_bytes_seen_ms_ = 0;
   Stall stall_ = Stall::kNone;
   int64_t over_soft_limit_since_ms_ = 0;  // 0: below it
-  bool runnable_input_ = false;        // pending input may hold whole commands
+  bool runnable_input_ = false;           // pending input may hold whole commands
   bool closing_ = false;
   bool close_after_reply_ = false;
-  bool is_send_pending_ = false;       // the output's bytes are in use; also after the stream was closed
+  bool is_send_pending_ = false;  // the output's bytes are in use; also after the stream was closed
   bool is_retired_ = false;
 };
 

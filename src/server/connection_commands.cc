@@ -60,7 +60,8 @@ void reply_hello(Context& context) {
   reply.empty_array();
 }
 
-// Options of HELLO, in order; a password counts as soon as it is read, as in Redis. False: an error was replied.
+// Options of HELLO, in order; a password counts as soon as it is read, as in Redis. False: an error was
+// replied.
 bool hello_options(Context& context) {
   Session& session = *context.session();
   for (size_t i = 2; i < context.argc(); ++i) {
@@ -92,8 +93,10 @@ void hello(Context& context) {
   if (!hello_options(context)) return;
   if (session.has(Session::kNeedsAuth)) {
     return context.reply().error(
-        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> "
-        "option can be used to authenticate the client and select the RESP protocol version at the same time");
+        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> "
+        "<pass> "
+        "option can be used to authenticate the client and select the RESP protocol version at the same "
+        "time");
   }
   if (version) set_protocol(context, static_cast<int>(version));
   reply_hello(context);
@@ -112,7 +115,8 @@ void quit(Context& context) {
 // RESET: as after connecting.
 void reset(Context& context) {
   Session& session = *context.session();
-  session.set(Session::kReplyOff | Session::kReplySkipNext | Session::kReplySkip | Session::kNoTouch | Session::kNoEvict,
+  session.set(Session::kReplyOff | Session::kReplySkipNext | Session::kReplySkip | Session::kNoTouch |
+                  Session::kNoEvict,
               false);
   session.connection->reply().set_muted(false);
   set_protocol(context, 2);
@@ -135,7 +139,8 @@ void select(Context& context) {
   if (db < INT32_MIN || db > INT32_MAX) {
     return context.reply().error("ERR value is out of range, value must between -2147483648 and 2147483647");
   }
-  if (db < 0 || db >= context.keyspace().database_count()) return context.reply().error("ERR DB index is out of range");
+  if (db < 0 || db >= context.keyspace().database_count())
+    return context.reply().error("ERR DB index is out of range");
   context.session()->db = static_cast<uint16_t>(db);
   context.reply().ok();
 }
@@ -143,28 +148,65 @@ void select(Context& context) {
 constexpr uint32_t kHandshake = kNoScript | kLoading | kStale | kFast | kNoAuth | kAllowBusy | kConnection;
 
 constexpr Command kCommands[] = {
-    {.name = "auth", .syntax = "[username] password", .flags = kHandshake, .acl = kAclConnection,
+    {.name = "auth",
+     .syntax = "[username] password",
+     .flags = kHandshake,
+     .acl = kAclConnection,
      .complexity = "O(N) where N is the number of passwords defined for the user",
-     .summary = "Authenticates the connection.", .run = auth,
+     .summary = "Authenticates the connection.",
+     .run = auth,
      .history = "6.0.0=Added ACL style (username and password)."},
-    {.name = "client", .syntax = "", .acl = 0, .since = "2.4.0", .complexity = "Depends on subcommand.",
-     .summary = "A container for client connection commands.", .subcommands = kClientSubcommands},
-    {.name = "echo", .syntax = "message", .flags = kLoading | kStale | kFast | kConnection, .acl = kAclConnection,
-     .summary = "Returns the given string.", .run = echo},
-    {.name = "hello", .syntax = "[protover [AUTH username password] [SETNAME clientname]]", .flags = kHandshake,
-     .acl = kAclConnection, .since = "6.0.0", .summary = "Handshakes with the Redis server.", .run = hello,
-     .history = "6.2.0=`protover` made optional; when called without arguments the command reports the current "
-                "connection's context."},
-    {.name = "ping", .syntax = "[message]", .flags = kFast | kConnection, .acl = kAclConnection,
-     .summary = "Returns the server's liveliness response.", .run = ping,
+    {.name = "client",
+     .syntax = "",
+     .acl = 0,
+     .since = "2.4.0",
+     .complexity = "Depends on subcommand.",
+     .summary = "A container for client connection commands.",
+     .subcommands = kClientSubcommands},
+    {.name = "echo",
+     .syntax = "message",
+     .flags = kLoading | kStale | kFast | kConnection,
+     .acl = kAclConnection,
+     .summary = "Returns the given string.",
+     .run = echo},
+    {.name = "hello",
+     .syntax = "[protover [AUTH username password] [SETNAME clientname]]",
+     .flags = kHandshake,
+     .acl = kAclConnection,
+     .since = "6.0.0",
+     .summary = "Handshakes with the Redis server.",
+     .run = hello,
+     .history =
+         "6.2.0=`protover` made optional; when called without arguments the command reports the current "
+         "connection's context."},
+    {.name = "ping",
+     .syntax = "[message]",
+     .flags = kFast | kConnection,
+     .acl = kAclConnection,
+     .summary = "Returns the server's liveliness response.",
+     .run = ping,
      .tips = "request_policy:all_shards|response_policy:all_succeeded"},
-    {.name = "quit", .syntax = "[argument ...]", .flags = kHandshake | kRunsInMulti, .acl = kAclConnection,
-     .summary = "Closes the connection.", .run = quit, .deprecated_since = "7.2.0",
+    {.name = "quit",
+     .syntax = "[argument ...]",
+     .flags = kHandshake | kRunsInMulti,
+     .acl = kAclConnection,
+     .summary = "Closes the connection.",
+     .run = quit,
+     .deprecated_since = "7.2.0",
      .replaced_by = "just closing the connection"},
-    {.name = "reset", .syntax = "", .flags = kHandshake | kRunsInMulti, .acl = kAclConnection, .since = "6.2.0",
-     .summary = "Resets the connection.", .run = reset},
-    {.name = "select", .syntax = "index", .flags = kLoading | kStale | kFast | kConnection, .acl = kAclConnection,
-     .summary = "Changes the selected database.", .run = select},
+    {.name = "reset",
+     .syntax = "",
+     .flags = kHandshake | kRunsInMulti,
+     .acl = kAclConnection,
+     .since = "6.2.0",
+     .summary = "Resets the connection.",
+     .run = reset},
+    {.name = "select",
+     .syntax = "index",
+     .flags = kLoading | kStale | kFast | kConnection,
+     .acl = kAclConnection,
+     .summary = "Changes the selected database.",
+     .run = select},
 };
 static_assert(well_formed(kCommands));
 

@@ -1,5 +1,6 @@
-// DEBUG: for tests, off unless enable-debug-command says otherwise. Runs while all shards are held, SLEEP too: then the
-// whole database stands still, as in Redis. Read from the bottom: the table of subcommands, then what they do.
+// DEBUG: for tests, off unless enable-debug-command says otherwise. Runs while all shards are held, SLEEP
+// too: then the whole database stands still, as in Redis. Read from the bottom: the table of subcommands,
+// then what they do.
 
 #include <fmt/format.h>
 
@@ -48,16 +49,18 @@ uint64_t serialized_bytes(const Entry& entry) {
   uint64_t before = writer.bytes();
   static_cast<void>(writer.add(entry));
   constexpr uint64_t kTypeBytes = 1, kDeadlineBytes = 9;
-  return writer.bytes() - before - kTypeBytes - with_key.bytes() - (entry.has_deadline() ? kDeadlineBytes : 0);
+  return writer.bytes() - before - kTypeBytes - with_key.bytes() -
+         (entry.has_deadline() ? kDeadlineBytes : 0);
 }
 
 void object(Context& context) {
   Entry* entry = context.find_in(context.key(2), context.db());
   if (!entry) return context.reply().error("ERR no such key");
   uint32_t idle_s = (access_clock(context.now_ms()) - entry->access_clock) & kAccessClockMask;
-  context.reply().simple(fmt::format("Value at:{} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
-                                     static_cast<const void*>(entry), encoding_name(*entry), serialized_bytes(*entry),
-                                     entry->access_clock, idle_s));
+  context.reply().simple(
+      fmt::format("Value at:{} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
+                  static_cast<const void*>(entry), encoding_name(*entry), serialized_bytes(*entry),
+                  entry->access_clock, idle_s));
 }
 
 void sleep(Context& context) {
@@ -113,7 +116,8 @@ void reload(Context& context) {
   Server& server = *context.session()->server;
   bool keeps_data = options.saves && options.flushes;
   if (!keeps_data && server.log()) {
-    return context.reply().error("ERR DEBUG RELOAD NOSAVE and NOFLUSH need 'appendonly no': the log would not know");
+    return context.reply().error(
+        "ERR DEBUG RELOAD NOSAVE and NOFLUSH need 'appendonly no': the log would not know");
   }
   reply_outcome(context, reload_dump(server, options));
 }
@@ -133,19 +137,26 @@ void digest_value(Context& context) {
 
 void help(Context& context) {
   reply_help(context, "DEBUG",
-             {"DIGEST", "    Output a hex signature representing the current DB content, equal to redis-server's.",
-              "DIGEST-VALUE <key> [<key> ...]", "    Output a hex signature of the values of all the specified keys.",
-              "LOADAOF", "    Flush the AOF buffers on disk and reload the AOF in memory.",
-              "OBJECT <key>", "    Show low level info about `key` and associated value.",
+             {"DIGEST",
+              "    Output a hex signature representing the current DB content, equal to redis-server's.",
+              "DIGEST-VALUE <key> [<key> ...]",
+              "    Output a hex signature of the values of all the specified keys.",
+              "LOADAOF",
+              "    Flush the AOF buffers on disk and reload the AOF in memory.",
+              "OBJECT <key>",
+              "    Show low level info about `key` and associated value.",
               "POPULATE <count> [<prefix>] [<size>]",
               "    Create <count> string keys named key:<num>. If <prefix> is specified then",
               "    it is used instead of the 'key' prefix. They are not logged.",
-              "RELOAD [option ...]", "    Save the RDB on disk and reload it back to memory. Valid <option> values:",
+              "RELOAD [option ...]",
+              "    Save the RDB on disk and reload it back to memory. Valid <option> values:",
               "    * NOFLUSH: the existing database will not be removed before load.",
               "    * NOSAVE: the database will be loaded from an existing RDB file.",
-              "SET-ACTIVE-EXPIRE <0|1>", "    Setting it to 0 disables expiring keys in background when they are not",
+              "SET-ACTIVE-EXPIRE <0|1>",
+              "    Setting it to 0 disables expiring keys in background when they are not",
               "    accessed. Setting it to 1 reenables back the default.",
-              "SLEEP <seconds>", "    Stop the server for <seconds>. Decimals allowed."});
+              "SLEEP <seconds>",
+              "    Stop the server for <seconds>. Decimals allowed."});
 }
 
 struct Subcommand {
@@ -169,11 +180,40 @@ constexpr Subcommand kSubcommands[] = {
 
 // Also of Redis's, which answer about its own insides.
 constexpr const char* kNotHere[] = {
-    "AOF-FLUSH-SLEEP", "ASSERT",     "CHANGE-REPL-ID", "CLIENT-EVICTION", "CLUSTERLINK",    "CONFIG-REWRITE-FORCE-ALL",
-    "CRASH-AND-RECOVER", "DICT-RESIZING", "DROP-CLUSTER-PACKET-FILTER", "ERROR", "HTSTATS", "HTSTATS-KEY", "JMAP",
-    "LEAK", "LISTPACK", "LOG", "MALLCTL", "MALLCTL-STR", "OOM", "PANIC", "PAUSE-CRON", "PROTOCOL", "QUICKLIST",
-    "QUICKLIST-PACKED-THRESHOLD", "REPLICATE", "REPLYBUFFER", "RESTART", "SDSLEN", "SEGFAULT",
-    "SET-SKIP-CHECKSUM-VALIDATION", "STREAM", "STRINGMATCH-TEST", "STRUCTSIZE", "ZIPLIST",
+    "AOF-FLUSH-SLEEP",
+    "ASSERT",
+    "CHANGE-REPL-ID",
+    "CLIENT-EVICTION",
+    "CLUSTERLINK",
+    "CONFIG-REWRITE-FORCE-ALL",
+    "CRASH-AND-RECOVER",
+    "DICT-RESIZING",
+    "DROP-CLUSTER-PACKET-FILTER",
+    "ERROR",
+    "HTSTATS",
+    "HTSTATS-KEY",
+    "JMAP",
+    "LEAK",
+    "LISTPACK",
+    "LOG",
+    "MALLCTL",
+    "MALLCTL-STR",
+    "OOM",
+    "PANIC",
+    "PAUSE-CRON",
+    "PROTOCOL",
+    "QUICKLIST",
+    "QUICKLIST-PACKED-THRESHOLD",
+    "REPLICATE",
+    "REPLYBUFFER",
+    "RESTART",
+    "SDSLEN",
+    "SEGFAULT",
+    "SET-SKIP-CHECKSUM-VALIDATION",
+    "STREAM",
+    "STRINGMATCH-TEST",
+    "STRUCTSIZE",
+    "ZIPLIST",
 };
 
 }  // namespace
@@ -183,8 +223,10 @@ void debug(Context& context) {
   bool is_allowed = o.enable_debug_command || (o.enable_debug_command_local && is_local(*context.session()));
   if (!is_allowed) {
     return context.reply().error(
-        "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a "
-        "local connection, otherwise you need to set this option in the configuration file, and then restart the "
+        "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run "
+        "it from a "
+        "local connection, otherwise you need to set this option in the configuration file, and then restart "
+        "the "
         "server.");
   }
   size_t arguments = context.argc() - 2;

@@ -26,12 +26,18 @@ struct Number {
 // How signatures number the types.
 uint32_t type_number(Type type) {
   switch (type) {
-    case Type::kString: return 0;
-    case Type::kList: return 1;
-    case Type::kSet: return 2;
-    case Type::kZset: return 3;
-    case Type::kHash: return 4;
-    case Type::kStream: return 6;
+    case Type::kString:
+      return 0;
+    case Type::kList:
+      return 1;
+    case Type::kSet:
+      return 2;
+    case Type::kZset:
+      return 3;
+    case Type::kHash:
+      return 4;
+    case Type::kStream:
+      return 6;
   }
   return 0;
 }

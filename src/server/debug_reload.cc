@@ -38,7 +38,8 @@ void flush_everything(Keyspace& keyspace) {
   for (uint32_t s = 0; s < keyspace.shard_count(); ++s) {
     Shard& shard = keyspace.shard(s);
     for (uint16_t db = 0; db < keyspace.database_count(); ++db) {
-      shard.watches().for_each(db, [](Bytes, WatchMark& mark) { mark.touched.store(true, std::memory_order_release); });
+      shard.watches().for_each(
+          db, [](Bytes, WatchMark& mark) { mark.touched.store(true, std::memory_order_release); });
       if (shard.peek(db)) shard.database(db).flush(true);
     }
     shard.ask_for_cleaning();
@@ -57,8 +58,9 @@ class BaseOfLog final : public BaseLoader {
   explicit BaseOfLog(Server& server) : server_(server) {}
   Result<uint64_t> load_rdb(File& file, std::string_view, bool verify_only) override {
     RdbLoadReport report;
-    Status status = verify_only ? rdb_verify(file, 0, server_.keyspace().database_count(), load_options(server_), &report)
-                                : rdb_load(file, 0, server_.keyspace(), load_options(server_), &report);
+    Status status =
+        verify_only ? rdb_verify(file, 0, server_.keyspace().database_count(), load_options(server_), &report)
+                    : rdb_load(file, 0, server_.keyspace(), load_options(server_), &report);
     if (!status) return std::unexpected(status.error());
     return report.end_offset;
   }
@@ -105,8 +107,10 @@ std::expected<void, std::string> reload_log(Server& server) {
   BaseOfLog base(server);
   AofReader check(real_file_system(), location);
   Status status = check.verify(base);
-  if (!status) return failed("Error trying to load the AOF files", status.error(), check.report().failed_file);
-  if (!check.report().found) return std::unexpected("ERR Error trying to load the AOF files: there are none in 'dir'");
+  if (!status)
+    return failed("Error trying to load the AOF files", status.error(), check.report().failed_file);
+  if (!check.report().found)
+    return std::unexpected("ERR Error trying to load the AOF files: there are none in 'dir'");
   WithoutExpiry guard(server.keyspace());
   flush_everything(server.keyspace());
   AofReader reader(real_file_system(), location);

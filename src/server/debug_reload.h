@@ -1,7 +1,7 @@
 // DEBUG RELOAD and LOADAOF: the data as it comes back from its files.
 //
-// All shards are held by the caller, which works alone meanwhile. Files are verified before anything is thrown away; the
-// errors are texts for a reply.
+// All shards are held by the caller, which works alone meanwhile. Files are verified before anything is
+// thrown away; the errors are texts for a reply.
 
 #pragma once
 

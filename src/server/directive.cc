@@ -40,7 +40,8 @@ Fault parse_integer(const Directive& directive, const std::string& word, int64_t
       auto size = parse_memory(word);
       if (!size) return "argument must be a memory value";
       value = static_cast<int64_t>(*size);
-      bool fits = *size >= static_cast<uint64_t>(directive.least) && *size <= static_cast<uint64_t>(directive.most);
+      bool fits =
+          *size >= static_cast<uint64_t>(directive.least) && *size <= static_cast<uint64_t>(directive.most);
       return fits ? Fault() : out_of_range(directive);
     }
     default: {
@@ -61,7 +62,8 @@ Fault parse_choices(const Directive& directive, Words words, ParsedValue& value)
     }
     if (!found) {
       std::string names;
-      for (const Choice& choice : directive.choices) names.append(names.empty() ? "" : ", ").append(choice.name);
+      for (const Choice& choice : directive.choices)
+        names.append(names.empty() ? "" : ", ").append(choice.name);
       return "argument(s) must be one of the following: " + names;
     }
     value.number = found->value;

@@ -1,10 +1,11 @@
-// One row of the configuration's table: a directive, its type, where its value lives, and what may be done with it.
+// One row of the configuration's table: a directive, its type, where its value lives, and what may be done
+// with it.
 //
 //   {.name = "timeout", .kind = ValueKind::kInteger, .number = number<&Options::timeout_s>, .most = INT_MAX},
 //
-// config_directives.cc holds the directives that Strata honours, config_elsewhere.cc those of Redis that mean nothing here
-// or are refused. Everything else about directives reads these rows: the configuration file, the command line,
-// CONFIG GET, SET and REWRITE.
+// config_directives.cc holds the directives that Strata honours, config_elsewhere.cc those of Redis that mean
+// nothing here or are refused. Everything else about directives reads these rows: the configuration file, the
+// command line, CONFIG GET, SET and REWRITE.
 
 #pragma once
 
@@ -36,7 +37,7 @@ enum class ValueKind : uint8_t {
   kChoice,   // one of `choices`
   kChoices,  // one or several of them
   kText,
-  kOwn,      // a syntax of its own
+  kOwn,  // a syntax of its own
 };
 
 enum class Change : uint8_t {
@@ -130,12 +131,12 @@ struct Directive {
   TextField text = {};
   OwnSyntax own = {};
   int64_t least = 0;
-  int64_t most = INT64_MAX;             // of memory: compared without sign
+  int64_t most = INT64_MAX;  // of memory: compared without sign
   std::span<const Choice> choices = {};
-  const char* initial = nullptr;        // the default of what has no place in Options
-  const char* reason = nullptr;         // why it has no effect here, or is refused
-  Fault (*check)(std::string_view) = nullptr;   // of a text or of words, beyond its type
-  Fault (*apply)(Server&) = nullptr;    // after CONFIG SET has changed values; an error undoes them all
+  const char* initial = nullptr;               // the default of what has no place in Options
+  const char* reason = nullptr;                // why it has no effect here, or is refused
+  Fault (*check)(std::string_view) = nullptr;  // of a text or of words, beyond its type
+  Fault (*apply)(Server&) = nullptr;  // after CONFIG SET has changed values; an error undoes them all
 
   bool has_place() const { return number.read || text.read || own.read; }
 };
@@ -155,7 +156,8 @@ std::string quoted_if_needed(const std::string& word);
 // As CONFIG REWRITE writes it: sizes with units, texts quoted.
 std::string rewritten_value(const Directive& directive, const std::string& value);
 
-// One argument (of CONFIG SET, of the command line) as the words of a line; only syntaxes of several words split it.
+// One argument (of CONFIG SET, of the command line) as the words of a line; only syntaxes of several words
+// split it.
 std::vector<std::string> words_of(const Directive& directive, Bytes value);
 
 }  // namespace strata

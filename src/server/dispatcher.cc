@@ -62,7 +62,8 @@ void Dispatcher::prepare(Connection& connection, std::span<const ParsedCommand> 
     std::span<const Bytes> args = commands[i].args;
     Prepared& prepared = prepared_[i];
     // Pipelines mostly repeat one command.
-    bool repeats = previous && !previous->container && previous->subcommands.empty() && args[0] == commands[i - 1].args[0];
+    bool repeats = previous && !previous->container && previous->subcommands.empty() &&
+                   args[0] == commands[i - 1].args[0];
     prepared.command = repeats ? previous : registry.resolve(args);
     previous = prepared.command;
     prepared.key = {};
@@ -79,7 +80,8 @@ void Dispatcher::prepare(Connection& connection, std::span<const ParsedCommand> 
   for (size_t i = 0; i < commands.size(); ++i) {
     const Key& key = prepared_[i].key;
     if (!key.name.data()) continue;
-    if (const Database* database = keyspace.shard(key.shard).peek(db)) database->table().prefetch_entry(key.hash);
+    if (const Database* database = keyspace.shard(key.shard).peek(db))
+      database->table().prefetch_entry(key.hash);
   }
 }
 
@@ -119,7 +121,8 @@ size_t Dispatcher::run_batch(Connection& connection, std::span<const ParsedComma
     if (stopped) break;
   }
   worker_.metrics().commands_processed.add(i);
-  session.total_commands.store(session.total_commands.load(std::memory_order_relaxed) + i, std::memory_order_relaxed);
+  session.total_commands.store(session.total_commands.load(std::memory_order_relaxed) + i,
+                               std::memory_order_relaxed);
   if (i > 0 && prepared_[i - 1].command) {
     session.last_command.store(prepared_[i - 1].command->index, std::memory_order_relaxed);
   }
@@ -137,8 +140,9 @@ bool Dispatcher::run_one(Connection& connection, std::span<const ParsedCommand> 
     return true;
   }
   Session& session = connection.session();
-  bool appends = (command->flags & kWrite) || (session.has(Session::kInTransaction) && session.transaction.has_writes &&
-                                               (command->flags & kRunsInMulti));  // EXEC
+  bool appends =
+      (command->flags & kWrite) || (session.has(Session::kInTransaction) && session.transaction.has_writes &&
+                                    (command->flags & kRunsInMulti));  // EXEC
   OpLog* log = server_.log();
   // A log that failed never gets on: admit() refuses the write then.
   if (appends && log && !log->has_credit() && !log->failed()) [[unlikely]] {
@@ -152,7 +156,8 @@ bool Dispatcher::run_one(Connection& connection, std::span<const ParsedCommand> 
     if (goes_on) run_admitted(connection, rest, position);
     if (session.has(Session::kReplySkip)) {
       session.set(Session::kReplySkip, false);
-      if (connection.stall_reason() != Stall::kJob) connection.reply().set_muted(session.has(Session::kReplyOff));
+      if (connection.stall_reason() != Stall::kJob)
+        connection.reply().set_muted(session.has(Session::kReplyOff));
     }
     return true;
   }
@@ -182,7 +187,8 @@ QueuedJob& Dispatcher::make_job(Connection& connection, const ShardSet& shards) 
   return job;
 }
 
-void Dispatcher::run_single_shard(Connection& connection, std::span<const ParsedCommand> rest, size_t position) {
+void Dispatcher::run_single_shard(Connection& connection, std::span<const ParsedCommand> rest,
+                                  size_t position) {
   const ParsedCommand& parsed = rest[0];
   const Prepared& prepared = prepared_[position];
   const RegisteredCommand& command = *prepared.command;
@@ -204,8 +210,8 @@ void Dispatcher::run_single_shard(Connection& connection, std::span<const Parsed
     }
   }
   shard.set_now(now_ms());
-  uint64_t sequence = run_entered(command, parsed.args, parsed.canonical ? parsed.raw : Bytes(), prepared.key, db,
-                                  now_ms(), connection.reply(), &session);
+  uint64_t sequence = run_entered(command, parsed.args, parsed.canonical ? parsed.raw : Bytes(), prepared.key,
+                                  db, now_ms(), connection.reply(), &session);
   if (sequence > 0) shard.last_sequence = sequence;
   if (server_.replies_wait_for_disk()) sequence = shard.last_sequence;
   note_wait(sequence);
@@ -220,7 +226,8 @@ void Dispatcher::run_single_shard(Connection& connection, std::span<const Parsed
 }
 
 // Somebody is inside: this command, and those behind it for the same shard, wait together.
-void Dispatcher::queue_single_shard(Connection& connection, std::span<const ParsedCommand> rest, size_t position) {
+void Dispatcher::queue_single_shard(Connection& connection, std::span<const ParsedCommand> rest,
+                                    size_t position) {
   const Prepared& prepared = prepared_[position];
   Session& session = connection.session();
   ShardSet shards;
@@ -248,11 +255,13 @@ bool Dispatcher::shards_of(const RegisteredCommand& command, std::span<const Byt
   }
   positions_.clear();
   if (!find_keys(command, args, positions_)) return false;
-  for (const KeyPosition& position : positions_) shards.add(server_.keyspace().key(args[position.index]).shard);
+  for (const KeyPosition& position : positions_)
+    shards.add(server_.keyspace().key(args[position.index]).shard);
   return true;
 }
 
-void Dispatcher::run_multi_shard(Connection& connection, const ParsedCommand& parsed, const Prepared& prepared) {
+void Dispatcher::run_multi_shard(Connection& connection, const ParsedCommand& parsed,
+                                 const Prepared& prepared) {
   const RegisteredCommand& command = *prepared.command;
   ShardSet shards;
   shards_of(command, parsed.args, shards);
@@ -290,11 +299,13 @@ uint32_t Dispatcher::enter_all(const ShardSet& shards) {
 }
 
 void Dispatcher::leave_all(const ShardSet& shards) {
-  for (uint32_t s = 0; (s = shards.next(s)) != ShardSet::kEnd; ++s) runner_.leave(server_.keyspace().shard(s));
+  for (uint32_t s = 0; (s = shards.next(s)) != ShardSet::kEnd; ++s)
+    runner_.leave(server_.keyspace().shard(s));
 }
 
-uint64_t Dispatcher::run_entered(const RegisteredCommand& command, std::span<const Bytes> args, Bytes canonical_raw,
-                                 const Key& key, uint16_t db, int64_t now_ms, Reply& reply, Session* session) {
+uint64_t Dispatcher::run_entered(const RegisteredCommand& command, std::span<const Bytes> args,
+                                 Bytes canonical_raw, const Key& key, uint16_t db, int64_t now_ms,
+                                 Reply& reply, Session* session) {
   uint64_t errors_before = reply.error_count();
   context_.set_client(reply, session);
   context_.begin(*command.command, args, db, now_ms, key);
@@ -305,12 +316,14 @@ uint64_t Dispatcher::run_entered(const RegisteredCommand& command, std::span<con
 uint64_t Dispatcher::finish_command(const RegisteredCommand& command, Bytes canonical_raw, Reply& reply,
                                     uint64_t errors_before) {
   uint64_t sequence = 0;
-  // A handler about the connection may have run others in this context (EXEC): it is no longer about this command.
+  // A handler about the connection may have run others in this context (EXEC): it is no longer about this
+  // command.
   if (context_.changes() > 0 && !(command.flags & kConnection)) {
     worker_.keyspace_counters().add_changes(context_.changes());
     if (EffectSink* sink = context_.environment().sink) sequence = context_.propagate(*sink, canonical_raw);
   }
-  if (reply.error_count() != errors_before) [[unlikely]] note_error(command, reply);
+  if (reply.error_count() != errors_before) [[unlikely]]
+    note_error(command, reply);
   return sequence;
 }
 
@@ -326,12 +339,14 @@ bool Dispatcher::step_held(const RegisteredCommand& command, std::span<const Byt
   return true;
 }
 
-Latch* Dispatcher::find_latch(const RegisteredCommand& command, std::span<const Bytes> args, const ShardSet& held,
-                              uint16_t db) {
+Latch* Dispatcher::find_latch(const RegisteredCommand& command, std::span<const Bytes> args,
+                              const ShardSet& held, uint16_t db) {
   Keyspace& keyspace = server_.keyspace();
   bool is_latched = false;
-  for (uint32_t s = 0; (s = held.next(s)) != ShardSet::kEnd; ++s) is_latched |= !keyspace.shard(s).latches().empty();
-  if (!is_latched) [[likely]] return nullptr;
+  for (uint32_t s = 0; (s = held.next(s)) != ShardSet::kEnd; ++s)
+    is_latched |= !keyspace.shard(s).latches().empty();
+  if (!is_latched) [[likely]]
+    return nullptr;
   bool for_write = command.flags & kWrite;
   if (command.flags & kAllShards) {
     for (uint32_t s = 0; (s = held.next(s)) != ShardSet::kEnd; ++s) {
@@ -355,9 +370,9 @@ Latch* Dispatcher::find_latch_for_transaction(const ShardSet& held) {
   return nullptr;
 }
 
-uint64_t Dispatcher::run_held(const RegisteredCommand& command, std::span<const Bytes> args, Bytes canonical_raw,
-                              const Key& key, const ShardSet& held, uint16_t db, int64_t now_ms, Reply& reply,
-                              Session* session) {
+uint64_t Dispatcher::run_held(const RegisteredCommand& command, std::span<const Bytes> args,
+                              Bytes canonical_raw, const Key& key, const ShardSet& held, uint16_t db,
+                              int64_t now_ms, Reply& reply, Session* session) {
   uint64_t sequence = run_entered(command, args, canonical_raw, key, db, now_ms, reply, session);
   return settle_sequence(held, sequence);
 }
@@ -375,8 +390,9 @@ uint64_t Dispatcher::settle_sequence(const ShardSet& held, uint64_t sequence) {
   return waits_for;
 }
 
-uint64_t Dispatcher::run_timed(const RegisteredCommand& command, std::span<const Bytes> args, const ShardSet& held,
-                               uint16_t db, int64_t now_ms, Reply& reply, Session& session) {
+uint64_t Dispatcher::run_timed(const RegisteredCommand& command, std::span<const Bytes> args,
+                               const ShardSet& held, uint16_t db, int64_t now_ms, Reply& reply,
+                               Session& session) {
   uint64_t began = cycles_now();
   uint64_t sequence = run_held(command, args, {}, {}, held, db, now_ms, reply, &session);
   if (!context_.has_sliced()) record(command, args, session, 1, cycles_now() - began);
@@ -389,8 +405,8 @@ void Dispatcher::note_error(const RegisteredCommand& command, const Reply& reply
   metrics.count_error(reply.last_error_code());
 }
 
-void Dispatcher::record(const RegisteredCommand& command, std::span<const Bytes> args, Session& session, uint64_t count,
-                        uint64_t cycles) {
+void Dispatcher::record(const RegisteredCommand& command, std::span<const Bytes> args, Session& session,
+                        uint64_t count, uint64_t cycles) {
   CommandCounters& counters = worker_.metrics().commands[command.index];
   counters.calls.add(count);
   uint64_t us_q10 = cycles * 1024 / cycles_per_us();
@@ -398,7 +414,8 @@ void Dispatcher::record(const RegisteredCommand& command, std::span<const Bytes>
   uint64_t each_us = us_q10 / count / 1024;
   counters.latency.add(each_us, count);
   int64_t slower_than = server_.options().slowlog_slower_than_us.load(std::memory_order_relaxed);
-  if (slower_than >= 0 && static_cast<int64_t>(each_us) >= slower_than && !(command.flags & kSkipSlowlog)) [[unlikely]] {
+  if (slower_than >= 0 && static_cast<int64_t>(each_us) >= slower_than && !(command.flags & kSkipSlowlog))
+      [[unlikely]] {
     server_.slow_log().add(args, each_us, worker_.loop().wall_ms(), session);
   }
 }

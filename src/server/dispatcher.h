@@ -1,7 +1,8 @@
 // From parsed commands to executed ones: look-up, checks, shards, handler, log.
 //
-// A pipeline is taken as a batch: all commands are looked up and their keys hashed, the buckets and then the entries are
-// prefetched, and only then they run, one after the other, each inside its shards. One per worker.
+// A pipeline is taken as a batch: all commands are looked up and their keys hashed, the buckets and then the
+// entries are prefetched, and only then they run, one after the other, each inside its shards. One per
+// worker.
 
 #pragma once
 
@@ -24,8 +25,8 @@ class Server;
 class Worker;
 struct CommandCounters;
 
-// Commands, or a transaction, that wait for their shards, or that work in slices, while their connection waits for them. A
-// job owns its arguments and collects its replies, because it may run on another thread.
+// Commands, or a transaction, that wait for their shards, or that work in slices, while their connection
+// waits for them. A job owns its arguments and collects its replies, because it may run on another thread.
 class QueuedJob final : public ShardJob {
  public:
   explicit QueuedJob(Connection& connection);
@@ -36,8 +37,8 @@ class QueuedJob final : public ShardJob {
   void send_home() override;
   bool may_run_here() const override;
 
-  // A command has handed over sliced work: takes it, latches its keys (inside the shards), and comes back with the next
-  // turn of the connection's loop.
+  // A command has handed over sliced work: takes it, latches its keys (inside the shards), and comes back
+  // with the next turn of the connection's loop.
   void begin_work(Dispatcher& dispatcher, const OwnedCommand& command);
 
   // Commands that go together: the directly following ones for the same single shard; or all of EXEC.
@@ -75,24 +76,28 @@ class Dispatcher {
   Dispatcher(Server& server, Worker& worker);
   ~Dispatcher();
 
-  // Executes commands from the front of `input` until it ends or the connection stalls or closes. Returns the bytes consumed.
+  // Executes commands from the front of `input` until it ends or the connection stalls or closes. Returns the
+  // bytes consumed.
   size_t run(Connection& connection, Bytes input);
 
   // What a handler of EXEC calls: runs the session's transaction atomically, or queues it.
   void run_transaction(Session& session);
 
   // The middle of a command: all shards in `held` are entered. Returns the log sequence its reply waits for.
-  uint64_t run_held(const RegisteredCommand& command, std::span<const Bytes> args, Bytes canonical_raw, const Key& key,
-                    const ShardSet& held, uint16_t db, int64_t now_ms, Reply& reply, Session* session);
+  uint64_t run_held(const RegisteredCommand& command, std::span<const Bytes> args, Bytes canonical_raw,
+                    const Key& key, const ShardSet& held, uint16_t db, int64_t now_ms, Reply& reply,
+                    Session* session);
   // One slice of a command; true when it was the last. `sequence` is then what the reply waits for.
-  bool step_held(const RegisteredCommand& command, std::span<const Bytes> args, SlicedWork& work, const ShardSet& held,
-                 uint16_t db, int64_t now_ms, Reply& reply, Session& session, uint64_t& sequence);
+  bool step_held(const RegisteredCommand& command, std::span<const Bytes> args, SlicedWork& work,
+                 const ShardSet& held, uint16_t db, int64_t now_ms, Reply& reply, Session& session,
+                 uint64_t& sequence);
   // The latch that the command must wait for, with its shards held; null: none.
-  Latch* find_latch(const RegisteredCommand& command, std::span<const Bytes> args, const ShardSet& held, uint16_t db);
+  Latch* find_latch(const RegisteredCommand& command, std::span<const Bytes> args, const ShardSet& held,
+                    uint16_t db);
   Latch* find_latch_for_transaction(const ShardSet& held);
   // run_held() with the time it took.
-  uint64_t run_timed(const RegisteredCommand& command, std::span<const Bytes> args, const ShardSet& held, uint16_t db,
-                     int64_t now_ms, Reply& reply, Session& session);
+  uint64_t run_timed(const RegisteredCommand& command, std::span<const Bytes> args, const ShardSet& held,
+                     uint16_t db, int64_t now_ms, Reply& reply, Session& session);
   // The same for the commands of a transaction, whose effects become one record.
   uint64_t run_transaction_held(const ShardSet& held, Session& session, int64_t now_ms, Reply& reply);
 
@@ -125,7 +130,8 @@ class Dispatcher {
   uint64_t run_entered(const RegisteredCommand& command, std::span<const Bytes> args, Bytes canonical_raw,
                        const Key& key, uint16_t db, int64_t now_ms, Reply& reply, Session* session);
   uint64_t settle_sequence(const ShardSet& held, uint64_t sequence);
-  uint64_t finish_command(const RegisteredCommand& command, Bytes canonical_raw, Reply& reply, uint64_t errors_before);
+  uint64_t finish_command(const RegisteredCommand& command, Bytes canonical_raw, Reply& reply,
+                          uint64_t errors_before);
   QueuedJob& make_job(Connection& connection, const ShardSet& shards);
   uint32_t enter_all(const ShardSet& shards);
   void leave_all(const ShardSet& shards);
@@ -133,7 +139,8 @@ class Dispatcher {
 
   // admission.cc
   bool admit(Connection& connection, const ParsedCommand& parsed, const RegisteredCommand& command);
-  void queue_in_transaction(Connection& connection, const ParsedCommand& parsed, const RegisteredCommand& command);
+  void queue_in_transaction(Connection& connection, const ParsedCommand& parsed,
+                            const RegisteredCommand& command);
   void reject(Session& session, Reply& reply, const RegisteredCommand* command, Bytes text);
   void refuse(Connection& connection, const ParsedCommand& parsed, const RegisteredCommand* command);
   void note_error(const RegisteredCommand& command, const Reply& reply);
@@ -148,9 +155,9 @@ class Dispatcher {
   ParsedBatch batch_;
   std::array<Prepared, ParsedBatch::kMaxCommands> prepared_;
   std::vector<KeyPosition> positions_;
-  uint64_t wait_sequence_ = 0;     // what the replies written in this batch wait for
+  uint64_t wait_sequence_ = 0;  // what the replies written in this batch wait for
   uint64_t last_turn_ = UINT64_MAX;
-  size_t jobs_absorbed_ = 0;       // further commands that a queued job took along
+  size_t jobs_absorbed_ = 0;  // further commands that a queued job took along
 };
 
 }  // namespace strata

@@ -46,7 +46,8 @@ void InfoText::bytes(std::string_view name, uint64_t value) {
   constexpr struct {
     uint64_t unit;
     const char* letter;
-  } kUnits[] = {{1ull << 50, "P"}, {1ull << 40, "T"}, {1ull << 30, "G"}, {1ull << 20, "M"}, {1ull << 10, "K"}};
+  } kUnits[] = {
+      {1ull << 50, "P"}, {1ull << 40, "T"}, {1ull << 30, "G"}, {1ull << 20, "M"}, {1ull << 10, "K"}};
   line(name, value);
   std::string human = fmt::format("{}B", value);
   for (const auto& [unit, letter] : kUnits) {

@@ -1,7 +1,7 @@
 // INFO: sections of "name:value" lines, with Redis's names in Redis's order.
 //
-// Figures of other threads are read while they change: each is true for some moment of the call, together they need not
-// add up.
+// Figures of other threads are read while they change: each is true for some moment of the call, together
+// they need not add up.
 
 #pragma once
 

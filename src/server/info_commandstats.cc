@@ -55,10 +55,11 @@ void info_commandstats(InfoText& out, const InfoSource& source) {
     CommandTotals totals = totals_of(source.server, i);
     if (totals.calls == 0 && totals.rejected == 0 && totals.failed == 0) continue;
     double us = static_cast<double>(totals.microseconds_q10) / 1024;
-    out.line("cmdstat_" + registry.at(i).full_name,
-             fmt::format("calls={},usec={},usec_per_call={:.2f},rejected_calls={},failed_calls={}", totals.calls,
-                         static_cast<uint64_t>(us), totals.calls == 0 ? 0 : us / static_cast<double>(totals.calls),
-                         totals.rejected, totals.failed));
+    out.line(
+        "cmdstat_" + registry.at(i).full_name,
+        fmt::format("calls={},usec={},usec_per_call={:.2f},rejected_calls={},failed_calls={}", totals.calls,
+                    static_cast<uint64_t>(us), totals.calls == 0 ? 0 : us / static_cast<double>(totals.calls),
+                    totals.rejected, totals.failed));
   }
 }
 

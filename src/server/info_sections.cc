@@ -14,7 +14,7 @@ namespace {
 constexpr int64_t kSecondsPerDay = 86400;
 
 // The sum of one counter over all threads.
-uint64_t sum(Server& server, Counter WorkerMetrics::*counter) {
+uint64_t sum(Server& server, Counter WorkerMetrics::* counter) {
   uint64_t total = 0;
   for (auto& worker : server.workers()) total += (worker->metrics().*counter).get();
   return total;
@@ -72,7 +72,8 @@ void info_server(InfoText& out, const InfoSource& source) {
     for (const std::string& address : o.bind) where += ",bind=" + address;
     out.line(fmt::format("listener{}", listener++), fmt::format("{},port={}", where, server.port()));
   }
-  if (!o.unix_socket.empty()) out.line(fmt::format("listener{}", listener), "name=unix,bind=" + o.unix_socket);
+  if (!o.unix_socket.empty())
+    out.line(fmt::format("listener{}", listener), "name=unix,bind=" + o.unix_socket);
 }
 
 void info_clients(InfoText& out, const InfoSource& source) {
@@ -120,8 +121,8 @@ void info_memory(InfoText& out, const InfoSource& source) {
   out.line("used_memory_lua", 0);
   out.line("used_memory_vm_eval", 0);
   out.line("used_memory_lua_human", "0B");
-  zeros(out, {"used_memory_scripts_eval", "number_of_cached_scripts", "number_of_functions", "number_of_libraries",
-              "used_memory_vm_functions", "used_memory_vm_total"});
+  zeros(out, {"used_memory_scripts_eval", "number_of_cached_scripts", "number_of_functions",
+              "number_of_libraries", "used_memory_vm_functions", "used_memory_vm_total"});
   out.line("used_memory_vm_total_human", "0B");
   zeros(out, {"used_memory_functions", "used_memory_scripts"});
   out.line("used_memory_scripts_human", "0B");
@@ -186,14 +187,15 @@ void info_stats(InfoText& out, const InfoSource& source) {
   zeros(out, {"sync_full", "sync_partial_ok", "sync_partial_err"});
   out.line("expired_keys", expired);
   out.ratio("expired_stale_perc", 0);
-  zeros(out, {"expired_time_cap_reached_count", "expire_cycle_cpu_milliseconds", "evicted_keys", "evicted_clients",
-              "total_eviction_exceeded_time", "current_eviction_exceeded_time"});
+  zeros(out, {"expired_time_cap_reached_count", "expire_cycle_cpu_milliseconds", "evicted_keys",
+              "evicted_clients", "total_eviction_exceeded_time", "current_eviction_exceeded_time"});
   out.line("keyspace_hits", hits);
   out.line("keyspace_misses", misses);
   zeros(out, {"pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "latest_fork_usec", "total_forks",
-              "migrate_cached_sockets", "slave_expires_tracked_keys", "active_defrag_hits", "active_defrag_misses",
-              "active_defrag_key_hits", "active_defrag_key_misses", "total_active_defrag_time",
-              "current_active_defrag_time", "tracking_total_keys", "tracking_total_items", "tracking_total_prefixes"});
+              "migrate_cached_sockets", "slave_expires_tracked_keys", "active_defrag_hits",
+              "active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses",
+              "total_active_defrag_time", "current_active_defrag_time", "tracking_total_keys",
+              "tracking_total_items", "tracking_total_prefixes"});
   out.line("unexpected_error_replies", sum(server, &WorkerMetrics::unexpected_errors));
   out.line("total_error_replies", sum(server, &WorkerMetrics::error_replies));
   out.line("dump_payload_sanitizations", sum(server, &WorkerMetrics::dump_payload_sanitizations));
@@ -236,7 +238,8 @@ void info_keyspace(InfoText& out, const InfoSource& source) {
     for (uint32_t s = 0; s < keyspace.shard_count(); ++s) {
       if (const Database* database = keyspace.shard(s).peek(db)) deadlines += database->deadline_sum_ms();
     }
-    int64_t average = expires == 0 ? 0 : std::max<int64_t>(0, deadlines / static_cast<int64_t>(expires) - source.now_ms);
+    int64_t average =
+        expires == 0 ? 0 : std::max<int64_t>(0, deadlines / static_cast<int64_t>(expires) - source.now_ms);
     out.line(fmt::format("db{}", db), fmt::format("keys={},expires={},avg_ttl={}", keys, expires, average));
   }
 }
@@ -246,9 +249,11 @@ void info_strata(InfoText& out, const InfoSource& source) {
   Server& server = source.server;
   Keyspace& keyspace = server.keyspace();
   int64_t longest_hold_us = 0, expiry_lag_ms = 0;
-  for (auto& worker : server.workers()) longest_hold_us = std::max(longest_hold_us, worker->longest_shard_hold_us());
+  for (auto& worker : server.workers())
+    longest_hold_us = std::max(longest_hold_us, worker->longest_shard_hold_us());
   for (uint32_t s = 0; s < keyspace.shard_count(); ++s) {
-    expiry_lag_ms = std::max(expiry_lag_ms, keyspace.shard(s).expiry_lag_ms_max.load(std::memory_order_relaxed));
+    expiry_lag_ms =
+        std::max(expiry_lag_ms, keyspace.shard(s).expiry_lag_ms_max.load(std::memory_order_relaxed));
   }
   out.section("Strata");
   out.line("strata_version", kStrataVersion);
@@ -262,8 +267,8 @@ void info_strata(InfoText& out, const InfoSource& source) {
   for (size_t i = 0; i < server.workers().size(); ++i) {
     Worker& worker = *server.workers()[i];
     out.line(fmt::format("thread{}", i), fmt::format("connections={},commands={}",
-                                                    worker.connection_count.load(std::memory_order_relaxed),
-                                                    worker.metrics().commands_processed.get()));
+                                                     worker.connection_count.load(std::memory_order_relaxed),
+                                                     worker.metrics().commands_processed.get()));
   }
 }
 

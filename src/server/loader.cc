@@ -36,9 +36,8 @@ class LogBase final : public BaseLoader {
       return !server_.stopping();
     };
     RdbLoadReport report;
-    Status status = verify_only
-                        ? rdb_verify(file, 0, server_.keyspace().database_count(), options, &report)
-                        : rdb_load(file, 0, server_.keyspace(), options, &report);
+    Status status = verify_only ? rdb_verify(file, 0, server_.keyspace().database_count(), options, &report)
+                                : rdb_load(file, 0, server_.keyspace(), options, &report);
     detail_ = report.detail;
     if (!status) return std::unexpected(status.error());
     return report.end_offset;
@@ -68,7 +67,8 @@ Status Loader::run() {
   keyspace.enable_expiry(true);
   for (uint32_t s = 0; s < keyspace.shard_count(); ++s) {
     keyspace.shard(s).ask_for_cleaning();
-    static_cast<void>(keyspace.shard(s).ownership.leave());  // nobody can be waiting while clients get -LOADING
+    static_cast<void>(
+        keyspace.shard(s).ownership.leave());  // nobody can be waiting while clients get -LOADING
   }
   return status;
 }
@@ -126,8 +126,9 @@ Status Loader::load_log() {
     }
   }
   if (report.cut_bytes > 0) {
-    log_warning(fmt::format("The log ended in {} bytes that were not synced and not whole; cut {} at offset {}",
-                            report.cut_bytes, report.cut_file, report.cut_offset));
+    log_warning(
+        fmt::format("The log ended in {} bytes that were not synced and not whole; cut {} at offset {}",
+                    report.cut_bytes, report.cut_file, report.cut_offset));
   }
   if (!report.found) {
     // A log is wanted and there is none: a dump file becomes its base.

@@ -1,7 +1,7 @@
 // Brings the data back at start: the log with its base, or a dump file; then opens the log for new writes.
 //
-// Runs on a thread of its own while the loops answer -LOADING. Nobody else is inside the shards meanwhile. Nothing
-// expires while loading.
+// Runs on a thread of its own while the loops answer -LOADING. Nobody else is inside the shards meanwhile.
+// Nothing expires while loading.
 
 #pragma once
 

@@ -17,10 +17,17 @@ class LevelMark final : public spdlog::custom_flag_formatter {
  public:
   void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
     switch (message.level) {
-      case spdlog::level::trace: out.push_back('.'); break;
-      case spdlog::level::debug: out.push_back('-'); break;
-      case spdlog::level::warn: out.push_back('#'); break;
-      default: out.push_back('*');
+      case spdlog::level::trace:
+        out.push_back('.');
+        break;
+      case spdlog::level::debug:
+        out.push_back('-');
+        break;
+      case spdlog::level::warn:
+        out.push_back('#');
+        break;
+      default:
+        out.push_back('*');
     }
   }
   std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<LevelMark>(); }
@@ -28,11 +35,16 @@ class LevelMark final : public spdlog::custom_flag_formatter {
 
 spdlog::level::level_enum spdlog_level(LogLevel level) {
   switch (level) {
-    case LogLevel::kDebug: return spdlog::level::trace;
-    case LogLevel::kVerbose: return spdlog::level::debug;
-    case LogLevel::kNotice: return spdlog::level::info;
-    case LogLevel::kWarning: return spdlog::level::warn;
-    case LogLevel::kNothing: break;
+    case LogLevel::kDebug:
+      return spdlog::level::trace;
+    case LogLevel::kVerbose:
+      return spdlog::level::debug;
+    case LogLevel::kNotice:
+      return spdlog::level::info;
+    case LogLevel::kWarning:
+      return spdlog::level::warn;
+    case LogLevel::kNothing:
+      break;
   }
   return spdlog::level::off;
 }

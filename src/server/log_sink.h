@@ -16,7 +16,9 @@ class LogSink final : public EffectSink {
     builder.add_resp(db, commands, count);
     return log_.append_record(builder);
   }
-  uint64_t append_command(uint16_t db, std::span<const Bytes> args) override { return log_.append_command(db, args); }
+  uint64_t append_command(uint16_t db, std::span<const Bytes> args) override {
+    return log_.append_command(db, args);
+  }
 
  private:
   OpLog& log_;

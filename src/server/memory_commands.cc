@@ -34,10 +34,18 @@ void help(Context& context) {
 }  // namespace
 
 constexpr Command kMemorySubcommands[] = {
-    {.name = "help", .flags = kLoading | kStale | kConnection, .since = "4.0.0",
-     .summary = "Returns helpful text about the different subcommands.", .run = help},
-    {.name = "usage", .syntax = "key [SAMPLES count]", .flags = kReadOnly, .keys = kKey, .since = "4.0.0",
-     .complexity = "O(N) where N is the number of samples.", .summary = "Estimates the memory usage of a key.",
+    {.name = "help",
+     .flags = kLoading | kStale | kConnection,
+     .since = "4.0.0",
+     .summary = "Returns helpful text about the different subcommands.",
+     .run = help},
+    {.name = "usage",
+     .syntax = "key [SAMPLES count]",
+     .flags = kReadOnly,
+     .keys = kKey,
+     .since = "4.0.0",
+     .complexity = "O(N) where N is the number of samples.",
+     .summary = "Estimates the memory usage of a key.",
      .run = usage},
 };
 static_assert(well_formed(kMemorySubcommands));

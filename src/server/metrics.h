@@ -1,5 +1,5 @@
-// Counters of one thread. Only that thread writes them, with plain loads and stores; INFO sums them up. No cache line
-// that another thread writes is touched on the hot path.
+// Counters of one thread. Only that thread writes them, with plain loads and stores; INFO sums them up. No
+// cache line that another thread writes is touched on the hot path.
 
 #pragma once
 
@@ -17,7 +17,9 @@ namespace strata {
 // A counter with one writer.
 class Counter {
  public:
-  void add(uint64_t n = 1) { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+  void add(uint64_t n = 1) {
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
   uint64_t get() const { return value_.load(std::memory_order_relaxed); }
   void reset() { value_.store(0, std::memory_order_relaxed); }
 
@@ -60,9 +62,9 @@ struct WorkerMetrics {
   Counter output_bytes;
   Counter reads_processed;
   Counter writes_processed;
-  Counter queued_for_shard;      // commands that found their shard taken and waited in its queue
-  Counter ran_for_others;        // queued commands of other threads run here
-  Counter parked_for_log;        // times a connection waited for log credit
+  Counter queued_for_shard;  // commands that found their shard taken and waited in its queue
+  Counter ran_for_others;    // queued commands of other threads run here
+  Counter parked_for_log;    // times a connection waited for log credit
   Counter unexpected_errors;
   Counter error_replies;
   Counter dump_payload_sanitizations;
@@ -75,10 +77,10 @@ struct WorkerMetrics {
 
   // CONFIG RESETSTAT. May be called by another thread: what is counted at that moment may survive.
   void reset() {
-    for (Counter* counter : {&commands_processed, &connections_received, &connections_rejected, &input_bytes,
-                             &output_bytes, &reads_processed, &writes_processed, &queued_for_shard, &ran_for_others,
-                             &parked_for_log, &unexpected_errors, &error_replies, &dump_payload_sanitizations,
-                             &authentication_failures}) {
+    for (Counter* counter :
+         {&commands_processed, &connections_received, &connections_rejected, &input_bytes, &output_bytes,
+          &reads_processed, &writes_processed, &queued_for_shard, &ran_for_others, &parked_for_log,
+          &unexpected_errors, &error_replies, &dump_payload_sanitizations, &authentication_failures}) {
       counter->reset();
     }
     for (uint32_t i = 0; i < command_count; ++i) commands[i].reset();

@@ -1,7 +1,8 @@
 // Every option that the server honours, as plain values. config.h gives them names, texts and rules.
 //
-// Written by the configuration before the workers start; afterwards by CONFIG SET while it holds the configuration mutex. What
-// threads read on their way is atomic, or published to them by the option's apply function.
+// Written by the configuration before the workers start; afterwards by CONFIG SET while it holds the
+// configuration mutex. What threads read on their way is atomic, or published to them by the option's apply
+// function.
 
 #pragma once
 
@@ -57,13 +58,13 @@ struct Options {
   std::string proc_title_template;
 
   // execution (Strata's own)
-  int64_t threads = 0;   // 0: one for each usable processor
-  int64_t shards = 0;    // 0: chosen from the threads
+  int64_t threads = 0;  // 0: one for each usable processor
+  int64_t shards = 0;   // 0: chosen from the threads
   IoBackend io = IoBackend::kAuto;
 
   // security
-  std::string require_password;   // empty: none. Guarded by the configuration mutex
-  bool enable_debug_command = false;        // "local" counts as yes for loopback clients
+  std::string require_password;       // empty: none. Guarded by the configuration mutex
+  bool enable_debug_command = false;  // "local" counts as yes for loopback clients
   bool enable_debug_command_local = false;
   bool enable_protected_configs = false;
   bool enable_protected_configs_local = false;
@@ -89,9 +90,9 @@ struct Options {
   std::atomic<int64_t> slowlog_slower_than_us = 10000;
   std::atomic<int64_t> slowlog_max_length = 128;
   std::atomic<bool> latency_tracking = true;
-  std::vector<double> latency_percentiles = {50, 99, 99.9};   // guarded by the configuration mutex
+  std::vector<double> latency_percentiles = {50, 99, 99.9};  // guarded by the configuration mutex
 
-  std::string config_file;        // absolute path, empty without one
+  std::string config_file;  // absolute path, empty without one
   bool has_config_file = false;
 };
 

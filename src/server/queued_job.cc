@@ -1,5 +1,5 @@
-// Commands that wait for their shards: they own their bytes, run wherever the shards become free, and bring their replies
-// home to the connection, in order.
+// Commands that wait for their shards: they own their bytes, run wherever the shards become free, and bring
+// their replies home to the connection, in order.
 
 #include <algorithm>
 #include <cstring>
@@ -132,7 +132,8 @@ bool QueuedJob::run_commands(Dispatcher& dispatcher, Reply& reply) {
       latch->waiters.push_back(this);
       return false;
     }
-    sequence_ = std::max(sequence_, dispatcher.run_timed(*command.command, command.args, shards, db, now_ms, reply, session));
+    sequence_ = std::max(
+        sequence_, dispatcher.run_timed(*command.command, command.args, shards, db, now_ms, reply, session));
     ++next_command_;
     if (dispatcher.context().has_sliced()) {
       begin_work(dispatcher, command);

@@ -1,4 +1,5 @@
-// How much of something happens in a second, from samples of counters: instantaneous_ops_per_sec and the like.
+// How much of something happens in a second, from samples of counters: instantaneous_ops_per_sec and the
+// like.
 //
 // sample() belongs to one thread, ten times a second; the rates may be read by all.
 
@@ -17,7 +18,8 @@ class Rate {
     // A counter that was reset begins anew.
     uint64_t grown = total >= last_total_ ? total - last_total_ : 0;
     if (last_ms_ != 0 && elapsed_ms > 0) {
-      samples_[next_++ % kSamples].store(grown * 1000 / static_cast<uint64_t>(elapsed_ms), std::memory_order_relaxed);
+      samples_[next_++ % kSamples].store(grown * 1000 / static_cast<uint64_t>(elapsed_ms),
+                                         std::memory_order_relaxed);
     }
     last_ms_ = now_ms;
     last_total_ = total;

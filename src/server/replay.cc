@@ -131,11 +131,16 @@ Status Replay::apply(uint16_t db, std::span<const Bytes> args) {
   ++command_count_;
   Keyspace& keyspace = server_.keyspace();
   const RegisteredCommand* command = server_.registry().resolve(args);
-  if (!command || !command->command->run) return refuse(Errc::kUnsupported, "the log holds a command that is not known here", args);
-  if (!command->arity_allows(args.size())) return refuse(Errc::kCorruption, "the log holds a command with a wrong number of arguments", args);
-  if (command->flags & kConnection) return refuse(Errc::kUnsupported, "the log holds a command that does not belong into it", args);
-  if (db >= keyspace.database_count()) return refuse(Errc::kInvalidArgument, "the log selects a database beyond 'databases'", args);
-  if (!in_group_ && command->shape == KeyShape::kOne && static_cast<size_t>(command->first_key) < args.size()) {
+  if (!command || !command->command->run)
+    return refuse(Errc::kUnsupported, "the log holds a command that is not known here", args);
+  if (!command->arity_allows(args.size()))
+    return refuse(Errc::kCorruption, "the log holds a command with a wrong number of arguments", args);
+  if (command->flags & kConnection)
+    return refuse(Errc::kUnsupported, "the log holds a command that does not belong into it", args);
+  if (db >= keyspace.database_count())
+    return refuse(Errc::kInvalidArgument, "the log selects a database beyond 'databases'", args);
+  if (!in_group_ && command->shape == KeyShape::kOne &&
+      static_cast<size_t>(command->first_key) < args.size()) {
     Key key = keyspace.key(args[static_cast<size_t>(command->first_key)]);
     lanes_[key.shard % lanes_.size()]->add(*command, args, db, key);
     return {};

@@ -1,9 +1,9 @@
 // Runs the commands of a log against the keyspace.
 //
 // Commands on keys of one shard go to the thread that owns the shard for the time of loading, in batches; so
-// what concerns different shards is replayed in parallel, and what concerns one in its order. Transactions, commands over
-// several shards and commands without keys are barriers: everything before them is done first. One thread calls; the
-// bytes behind the arguments live until drain() returns.
+// what concerns different shards is replayed in parallel, and what concerns one in its order. Transactions,
+// commands over several shards and commands without keys are barriers: everything before them is done first.
+// One thread calls; the bytes behind the arguments live until drain() returns.
 
 #pragma once
 

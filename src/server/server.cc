@@ -80,13 +80,14 @@ bool Server::prepare_process() {
     }
   }
   log_warning("oO0OoO0OoO0Oo Strata is starting oO0OoO0OoO0Oo");
-  log_warning(fmt::format("Strata version={} (compatible with Redis {}), bits=64, pid={}, just started", kStrataVersion,
-                          kRedisVersion, process_id()));
+  log_warning(fmt::format("Strata version={} (compatible with Redis {}), bits=64, pid={}, just started",
+                          kStrataVersion, kRedisVersion, process_id()));
   if (o.has_config_file) {
     log_warning("Configuration loaded");
   } else {
-    log_warning("Warning: no config file specified, using the default config. In order to specify a config file use "
-                "strata-server /path/to/redis.conf");
+    log_warning(
+        "Warning: no config file specified, using the default config. In order to specify a config file use "
+        "strata-server /path/to/redis.conf");
   }
   for (const std::string& notice : configuration_->notices()) log_notice(notice);
   ignore_broken_pipes_and_hangups();
@@ -147,7 +148,9 @@ bool Server::make_workers() {
 bool Server::listen() {
   Options& o = options();
   EventLoop& loop = workers_[0]->loop();
-  auto failed = [](const Error& error) { log_warning(fmt::format("Accepting client connection: {}", describe(error))); };
+  auto failed = [](const Error& error) {
+    log_warning(fmt::format("Accepting client connection: {}", describe(error)));
+  };
   if (o.port != 0) {
     for (const std::string& name : o.bind) {
       bool optional = name.starts_with('-');
@@ -163,18 +166,21 @@ bool Server::listen() {
         return false;
       }
       if (auto address = local_address(socket->handle())) bound_port_ = address->port;
-      auto listener = Listener::open(loop, std::move(*socket), [this](Socket s) { accept(std::move(s), false); }, failed);
+      auto listener =
+          Listener::open(loop, std::move(*socket), [this](Socket s) { accept(std::move(s), false); }, failed);
       if (!listener) return false;
       listeners_.push_back(std::move(*listener));
     }
   }
   if (!o.unix_socket.empty()) {
-    auto socket = listen_unix({o.unix_socket, static_cast<uint32_t>(o.unix_socket_permissions), static_cast<int>(o.tcp_backlog)});
+    auto socket = listen_unix(
+        {o.unix_socket, static_cast<uint32_t>(o.unix_socket_permissions), static_cast<int>(o.tcp_backlog)});
     if (!socket) {
       log_warning(fmt::format("Failed opening Unix socket: {}", describe(socket.error())));
       return false;
     }
-    auto listener = Listener::open(loop, std::move(*socket), [this](Socket s) { accept(std::move(s), true); }, failed);
+    auto listener =
+        Listener::open(loop, std::move(*socket), [this](Socket s) { accept(std::move(s), true); }, failed);
     if (!listener) return false;
     listeners_.push_back(std::move(*listener));
   }
@@ -207,7 +213,8 @@ void Server::load_and_open() {
   }
   set_alert(kAlertLoading, false);
   log_notice("Server initialized");
-  if (bound_port_ != 0) log_notice(fmt::format("The server is now ready to accept connections on port {}", bound_port_));
+  if (bound_port_ != 0)
+    log_notice(fmt::format("The server is now ready to accept connections on port {}", bound_port_));
   if (!options().unix_socket.empty()) {
     log_notice(fmt::format("The server is now ready to accept connections at {}", options().unix_socket));
   }
@@ -220,8 +227,9 @@ void Server::note_failed_log() {
   if (alerts() & kAlertLogFailed) return;
   set_alert(kAlertLogFailed, true);
   set_replies_wait_for_disk(false);
-  log_warning(fmt::format("Error writing to the AOF: {}. Writes are refused until the server is started again.",
-                          describe(log_->failure())));
+  log_warning(
+      fmt::format("Error writing to the AOF: {}. Writes are refused until the server is started again.",
+                  describe(log_->failure())));
 }
 
 void Server::open_log(std::unique_ptr<OpLog> log) {
@@ -245,7 +253,8 @@ void Server::accept(Socket socket, bool is_unix) {
   }
   Worker* least = workers_[0].get();
   for (auto& worker : workers_) {
-    if (worker->connection_count.load(std::memory_order_relaxed) < least->connection_count.load(std::memory_order_relaxed)) {
+    if (worker->connection_count.load(std::memory_order_relaxed) <
+        least->connection_count.load(std::memory_order_relaxed)) {
       least = worker.get();
     }
   }
@@ -261,20 +270,31 @@ bool Server::admit_connection() {
 
 // Protected mode: without a password only this machine is let in.
 bool Server::refuse_unprotected(const Socket& socket, bool is_unix) {
-  if (is_unix || !options().protected_mode.load(std::memory_order_relaxed) || (alerts() & kAlertPassword)) return false;
+  if (is_unix || !options().protected_mode.load(std::memory_order_relaxed) || (alerts() & kAlertPassword))
+    return false;
   auto peer = peer_address(socket.handle());
   if (peer && peer->is_loopback) return false;
-  static_cast<void>(send_some(socket.handle(),
-      "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the "
-      "default user. In this mode connections are only accepted from the loopback interface. If you want to connect "
-      "from external computers to Redis you may adopt one of the following solutions: 1) Just disable protected mode "
-      "sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the "
-      "same host the server is running, however MAKE SURE Redis is not publicly accessible from internet if you do so. "
-      "Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the protected mode by "
-      "editing the Redis configuration file, and setting the protected mode option to 'no', and then restarting the "
-      "server. 3) If you started the server manually just for testing, restart it with the '--protected-mode no' "
-      "option. 4) Setup a an authentication password for the default user. NOTE: You only need to do one of the above "
-      "things in order for the server to start accepting connections from the outside.\r\n"));
+  static_cast<void>(
+      send_some(socket.handle(),
+                "-DENIED Redis is running in protected mode because protected mode is enabled and no "
+                "password is set for the "
+                "default user. In this mode connections are only accepted from the loopback interface. If "
+                "you want to connect "
+                "from external computers to Redis you may adopt one of the following solutions: 1) Just "
+                "disable protected mode "
+                "sending the command 'CONFIG SET protected-mode no' from the loopback interface by "
+                "connecting to Redis from the "
+                "same host the server is running, however MAKE SURE Redis is not publicly accessible from "
+                "internet if you do so. "
+                "Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the "
+                "protected mode by "
+                "editing the Redis configuration file, and setting the protected mode option to 'no', and "
+                "then restarting the "
+                "server. 3) If you started the server manually just for testing, restart it with the "
+                "'--protected-mode no' "
+                "option. 4) Setup a an authentication password for the default user. NOTE: You only need to "
+                "do one of the above "
+                "things in order for the server to start accepting connections from the outside.\r\n"));
   return true;
 }
 
@@ -324,8 +344,8 @@ void Server::remove_files() {
   }
 }
 
-// Save points: when enough has changed for long enough. A snapshot beside the traffic comes with the durability work;
-// until then this one holds all shards, as SAVE does.
+// Save points: when enough has changed for long enough. A snapshot beside the traffic comes with the
+// durability work; until then this one holds all shards, as SAVE does.
 void Server::check_save_points() {
   uint64_t changes = changes_since_save();
   if (changes == 0) return;
@@ -379,7 +399,8 @@ size_t Server::used_memory() const {
 
 uint64_t Server::total_changes() const {
   uint64_t changes = 0;
-  for (const auto& worker : workers_) changes += worker->keyspace_counters().changes.load(std::memory_order_relaxed);
+  for (const auto& worker : workers_)
+    changes += worker->keyspace_counters().changes.load(std::memory_order_relaxed);
   return changes;
 }
 
@@ -408,7 +429,8 @@ void Server::cron() {
     });
   }
   size_t used = used_memory();
-  if (used > peak_memory_.load(std::memory_order_relaxed)) peak_memory_.store(used, std::memory_order_relaxed);
+  if (used > peak_memory_.load(std::memory_order_relaxed))
+    peak_memory_.store(used, std::memory_order_relaxed);
   uint64_t limit = options().max_memory.load(std::memory_order_relaxed);
   set_alert(kAlertMemory, limit != 0 && used > limit);
   if (!(alerts() & (kAlertLoading | kAlertStopping))) check_save_points();

@@ -30,8 +30,8 @@ enum ServerAlert : uint32_t {
   kAlertMemory = 1 << 1,     // over maxmemory
   kAlertLogFailed = 1 << 2,  // the log could not be written: writes are refused
   kAlertStopping = 1 << 3,
-  kAlertSaveFailed = 1 << 4, // stop-writes-on-bgsave-error
-  kAlertPassword = 1 << 5,   // requirepass is set: new clients start unauthenticated
+  kAlertSaveFailed = 1 << 4,  // stop-writes-on-bgsave-error
+  kAlertPassword = 1 << 5,    // requirepass is set: new clients start unauthenticated
 };
 
 // What is being loaded, for INFO and the log.
@@ -62,11 +62,12 @@ class Server {
   // Listens, loads the data and serves until told to stop. Returns the process's exit code.
   int run();
 
-  // Begins an orderly end: on any thread, also on a worker's. `save`: yes, no, or as save points are configured.
+  // Begins an orderly end: on any thread, also on a worker's. `save`: yes, no, or as save points are
+  // configured.
   enum class SaveChoice : uint8_t { kAsConfigured, kYes, kNo };
   void request_stop(SaveChoice choice, int signal);
-  // As SHUTDOWN and signals do: saves first if that is wanted, and stops only if it worked. Else the server goes on and
-  // calls `refused` on some worker's thread. Called on a worker's thread.
+  // As SHUTDOWN and signals do: saves first if that is wanted, and stops only if it worked. Else the server
+  // goes on and calls `refused` on some worker's thread. Called on a worker's thread.
   void save_and_stop(SaveChoice choice, int signal, std::function<void()> refused);
   // The loader hands over the log that it opened.
   void open_log(std::unique_ptr<OpLog> log);
@@ -91,7 +92,8 @@ class Server {
   // Who sees that loading has ended sees what was loaded.
   uint32_t alerts() const { return alerts_.load(std::memory_order_acquire); }
   void set_alert(uint32_t alert, bool on) {
-    on ? alerts_.fetch_or(alert, std::memory_order_release) : alerts_.fetch_and(~alert, std::memory_order_release);
+    on ? alerts_.fetch_or(alert, std::memory_order_release)
+       : alerts_.fetch_and(~alert, std::memory_order_release);
   }
   uint64_t next_client_id() { return next_client_id_.fetch_add(1, std::memory_order_relaxed) + 1; }
   // Fills in what is known of a new client.

@@ -1,4 +1,5 @@
-// Commands about the server as a whole. Read from the bottom: the table, then the handlers that have no file of their own.
+// Commands about the server as a whole. Read from the bottom: the table, then the handlers that have no file
+// of their own.
 
 #include "commands/context.h"
 #include "platform/clock.h"
@@ -19,7 +20,8 @@ void bgrewriteaof(Context& context) {
 
 // BGSAVE [SCHEDULE]
 void bgsave(Context& context) {
-  if (context.argc() > 2 || (context.argc() == 2 && !context.is_word(1, "SCHEDULE"))) return context.syntax_error();
+  if (context.argc() > 2 || (context.argc() == 2 && !context.is_word(1, "SCHEDULE")))
+    return context.syntax_error();
   context.reply().error("ERR BGSAVE is not there yet: use SAVE");
 }
 
@@ -79,8 +81,9 @@ void refuse_shutdown(Worker& worker, uint64_t client_id) {
   });
 }
 
-// SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]. There are no replicas to wait for, so NOW changes nothing and there is
-// never a shutdown to abort. There is no answer, but when saving fails, and with it the shutdown.
+// SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]. There are no replicas to wait for, so NOW changes nothing
+// and there is never a shutdown to abort. There is no answer, but when saving fails, and with it the
+// shutdown.
 void shutdown(Context& context) {
   ShutdownOptions options;
   if (!parse_shutdown(context, options)) return;
@@ -103,42 +106,81 @@ void time(Context& context) {
 constexpr uint32_t kSaving = kAdmin | kNoScript | kNoAsyncLoading;
 
 constexpr Command kCommands[] = {
-    {.name = "bgrewriteaof", .flags = kSaving | kConnection,
-     .summary = "Asynchronously rewrites the append-only file to disk.", .run = bgrewriteaof},
-    {.name = "bgsave", .syntax = "[SCHEDULE]", .flags = kSaving | kConnection,
-     .summary = "Asynchronously saves the database(s) to disk.", .run = bgsave,
+    {.name = "bgrewriteaof",
+     .flags = kSaving | kConnection,
+     .summary = "Asynchronously rewrites the append-only file to disk.",
+     .run = bgrewriteaof},
+    {.name = "bgsave",
+     .syntax = "[SCHEDULE]",
+     .flags = kSaving | kConnection,
+     .summary = "Asynchronously saves the database(s) to disk.",
+     .run = bgsave,
      .history = "3.2.2=Added the `SCHEDULE` option."},
-    {.name = "command", .syntax = "[argument ...]", .flags = kLoading | kStale | kConnection, .acl = kAclConnection,
-     .since = "2.8.13", .complexity = "O(N) where N is the total number of Redis commands",
-     .summary = "Returns detailed information about all commands.", .run = command,
-     .subcommands = kCommandSubcommands, .tips = "nondeterministic_output_order"},
-    {.name = "config", .since = "2.0.0", .complexity = "Depends on subcommand.",
-     .summary = "A container for server configuration commands.", .subcommands = kConfigSubcommands},
-    {.name = "debug", .syntax = "subcommand [argument ...]",
-     .flags = kAdmin | kNoScript | kLoading | kStale | kAllShards, .complexity = "Depends on subcommand.",
-     .summary = "A container for debugging commands.", .run = debug},
-    {.name = "info", .syntax = "[section [section ...]]", .flags = kLoading | kStale | kConnection,
-     .acl = kAclDangerous, .summary = "Returns information and statistics about the server.", .run = info,
+    {.name = "command",
+     .syntax = "[argument ...]",
+     .flags = kLoading | kStale | kConnection,
+     .acl = kAclConnection,
+     .since = "2.8.13",
+     .complexity = "O(N) where N is the total number of Redis commands",
+     .summary = "Returns detailed information about all commands.",
+     .run = command,
+     .subcommands = kCommandSubcommands,
+     .tips = "nondeterministic_output_order"},
+    {.name = "config",
+     .since = "2.0.0",
+     .complexity = "Depends on subcommand.",
+     .summary = "A container for server configuration commands.",
+     .subcommands = kConfigSubcommands},
+    {.name = "debug",
+     .syntax = "subcommand [argument ...]",
+     .flags = kAdmin | kNoScript | kLoading | kStale | kAllShards,
+     .complexity = "Depends on subcommand.",
+     .summary = "A container for debugging commands.",
+     .run = debug},
+    {.name = "info",
+     .syntax = "[section [section ...]]",
+     .flags = kLoading | kStale | kConnection,
+     .acl = kAclDangerous,
+     .summary = "Returns information and statistics about the server.",
+     .run = info,
      .history = "7.0.0=Added support for taking multiple section arguments.",
      .tips = "nondeterministic_output|request_policy:all_shards|response_policy:special"},
-    {.name = "lastsave", .flags = kLoading | kStale | kFast | kConnection, .acl = kAclAdmin | kAclDangerous,
-     .summary = "Returns the Unix timestamp of the last successful save to disk.", .run = lastsave,
+    {.name = "lastsave",
+     .flags = kLoading | kStale | kFast | kConnection,
+     .acl = kAclAdmin | kAclDangerous,
+     .summary = "Returns the Unix timestamp of the last successful save to disk.",
+     .run = lastsave,
      .tips = "nondeterministic_output"},
-    {.name = "memory", .since = "4.0.0", .complexity = "Depends on subcommand.",
-     .summary = "A container for memory diagnostics commands.", .subcommands = kMemorySubcommands},
-    {.name = "save", .flags = kSaving | kNoMulti | kAllShards,
+    {.name = "memory",
+     .since = "4.0.0",
+     .complexity = "Depends on subcommand.",
+     .summary = "A container for memory diagnostics commands.",
+     .subcommands = kMemorySubcommands},
+    {.name = "save",
+     .flags = kSaving | kNoMulti | kAllShards,
      .complexity = "O(N) where N is the total number of keys in all databases",
-     .summary = "Synchronously saves the database(s) to disk.", .run = save},
-    {.name = "shutdown", .syntax = "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
+     .summary = "Synchronously saves the database(s) to disk.",
+     .run = save},
+    {.name = "shutdown",
+     .syntax = "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
      .flags = kAdmin | kNoScript | kLoading | kStale | kNoMulti | kAllowBusy | kConnection,
-     .complexity = "O(N) when saving, where N is the total number of keys in all databases when saving data, otherwise "
-                   "O(1)",
-     .summary = "Synchronously saves the database(s) to disk and shuts down the Redis server.", .run = shutdown,
+     .complexity =
+         "O(N) when saving, where N is the total number of keys in all databases when saving data, otherwise "
+         "O(1)",
+     .summary = "Synchronously saves the database(s) to disk and shuts down the Redis server.",
+     .run = shutdown,
      .history = "7.0.0=Added the `NOW`, `FORCE` and `ABORT` modifiers."},
-    {.name = "slowlog", .since = "2.2.12", .complexity = "Depends on subcommand.",
-     .summary = "A container for slow log commands.", .subcommands = kSlowLogSubcommands},
-    {.name = "time", .flags = kLoading | kStale | kFast | kConnection, .since = "2.6.0",
-     .summary = "Returns the server time.", .run = time, .tips = "nondeterministic_output"},
+    {.name = "slowlog",
+     .since = "2.2.12",
+     .complexity = "Depends on subcommand.",
+     .summary = "A container for slow log commands.",
+     .subcommands = kSlowLogSubcommands},
+    {.name = "time",
+     .flags = kLoading | kStale | kFast | kConnection,
+     .since = "2.6.0",
+     .summary = "Returns the server time.",
+     .run = time,
+     .tips = "nondeterministic_output"},
 };
 static_assert(well_formed(kCommands));
 

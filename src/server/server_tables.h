@@ -11,7 +11,7 @@ extern const Command kConfigSubcommands[5];
 extern const Command kMemorySubcommands[2];
 extern const Command kSlowLogSubcommands[4];
 
-void command_all(Context& context);   // COMMAND without a subcommand
+void command_all(Context& context);  // COMMAND without a subcommand
 void debug(Context& context);
 void info(Context& context);
 

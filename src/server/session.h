@@ -1,7 +1,7 @@
 // What the server knows about one client, apart from its socket.
 //
-// Belongs to the connection's thread, or to the thread that runs its queued job. What other threads read for CLIENT LIST
-// is atomic, or guarded by the worker's clients mutex where it says so.
+// Belongs to the connection's thread, or to the thread that runs its queued job. What other threads read for
+// CLIENT LIST is atomic, or guarded by the worker's clients mutex where it says so.
 
 #pragma once
 
@@ -27,7 +27,7 @@ struct OwnedCommand {
   const RegisteredCommand* command = nullptr;
   std::unique_ptr<char[]> bytes;  // all arguments, one after the other
   size_t byte_count = 0;
-  std::vector<Bytes> args;        // views into `bytes`
+  std::vector<Bytes> args;  // views into `bytes`
 
   static OwnedCommand copy(const RegisteredCommand* command, std::span<const Bytes> args);
   size_t memory_bytes() const { return sizeof(*this) + byte_count + args.capacity() * sizeof(Bytes); }
@@ -36,8 +36,8 @@ struct OwnedCommand {
 // MULTI: what is queued, and what is watched.
 struct Transaction {
   bool active = false;
-  bool broken = false;              // a command was refused while queueing: EXEC answers EXECABORT
-  bool needs_home = false;          // holds a command about the connection: runs on its own thread only
+  bool broken = false;      // a command was refused while queueing: EXEC answers EXECABORT
+  bool needs_home = false;  // holds a command about the connection: runs on its own thread only
   std::vector<OwnedCommand> commands;
   ShardSet shards;
   size_t memory_bytes = 0;
@@ -60,14 +60,14 @@ struct Session {
     kInTransaction = 1 << 1,
     kReplyOff = 1 << 2,
     kReplySkipNext = 1 << 3,
-    kReplySkip = 1 << 4,      // this command's reply is dropped
+    kReplySkip = 1 << 4,  // this command's reply is dropped
     kCloseAfterReply = 1 << 5,
     kNoTouch = 1 << 6,
     kNoEvict = 1 << 7,
     kUnixSocket = 1 << 8,
   };
-  static constexpr uint32_t kCheckedFlags = kNeedsAuth | kInTransaction | kReplyOff | kReplySkipNext | kReplySkip |
-                                            kCloseAfterReply | kNoTouch;
+  static constexpr uint32_t kCheckedFlags =
+      kNeedsAuth | kInTransaction | kReplyOff | kReplySkipNext | kReplySkip | kCloseAfterReply | kNoTouch;
 
   Server* server = nullptr;
   Worker* worker = nullptr;
@@ -80,19 +80,19 @@ struct Session {
   Transaction transaction;
 
   // For CLIENT LIST and INFO.
-  std::string peer_address;    // written before others can see the session
+  std::string peer_address;  // written before others can see the session
   std::string local_address;
-  std::string name;            // guarded by the worker's clients mutex
-  std::string library_name;    // guarded
-  std::string library_version; // guarded
+  std::string name;             // guarded by the worker's clients mutex
+  std::string library_name;     // guarded
+  std::string library_version;  // guarded
   int64_t connected_at_ms = 0;
-  int64_t descriptor = -1;     // the socket's number, for CLIENT LIST
+  int64_t descriptor = -1;  // the socket's number, for CLIENT LIST
   std::atomic<int64_t> active_at_ms{0};
   std::atomic<uint32_t> last_command{UINT32_MAX};
   std::atomic<uint32_t> queued_commands{0};
   std::atomic<uint32_t> watched_keys{0};
-  std::atomic<uint64_t> input_bytes{0};    // waiting to be executed
-  std::atomic<uint64_t> output_bytes{0};   // waiting to be sent
+  std::atomic<uint64_t> input_bytes{0};   // waiting to be executed
+  std::atomic<uint64_t> output_bytes{0};  // waiting to be sent
   std::atomic<uint64_t> memory_bytes{0};
   std::atomic<uint64_t> total_input_bytes{0};
   std::atomic<uint64_t> total_output_bytes{0};

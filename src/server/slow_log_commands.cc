@@ -45,10 +45,12 @@ void reset(Context& context) {
 }
 
 void help(Context& context) {
-  reply_help(context, "SLOWLOG",
-             {"GET [<count>]", "    Return top <count> entries from the slowlog (default: 10, -1 mean all).",
-              "    Entries are made of:", "    id, timestamp, time in microseconds, arguments array, client IP and port,",
-              "    client name", "LEN", "    Return the length of the slowlog.", "RESET", "    Reset the slowlog."});
+  reply_help(
+      context, "SLOWLOG",
+      {"GET [<count>]", "    Return top <count> entries from the slowlog (default: 10, -1 mean all).",
+       "    Entries are made of:",
+       "    id, timestamp, time in microseconds, arguments array, client IP and port,", "    client name",
+       "LEN", "    Return the length of the slowlog.", "RESET", "    Reset the slowlog."});
 }
 
 constexpr uint32_t kFlags = kAdmin | kLoading | kStale | kConnection;
@@ -56,17 +58,32 @@ constexpr uint32_t kFlags = kAdmin | kLoading | kStale | kConnection;
 }  // namespace
 
 constexpr Command kSlowLogSubcommands[] = {
-    {.name = "get", .syntax = "[count]", .flags = kFlags, .since = "2.2.12",
-     .complexity = "O(N) where N is the number of entries returned", .summary = "Returns the slow log's entries.",
-     .run = get, .history = "4.0.0=Added client IP address, port and name to the reply.",
+    {.name = "get",
+     .syntax = "[count]",
+     .flags = kFlags,
+     .since = "2.2.12",
+     .complexity = "O(N) where N is the number of entries returned",
+     .summary = "Returns the slow log's entries.",
+     .run = get,
+     .history = "4.0.0=Added client IP address, port and name to the reply.",
      .tips = "request_policy:all_nodes|nondeterministic_output"},
-    {.name = "help", .flags = kLoading | kStale | kConnection, .since = "6.2.0",
-     .summary = "Show helpful text about the different subcommands", .run = help},
-    {.name = "len", .flags = kFlags, .since = "2.2.12", .summary = "Returns the number of entries in the slow log.",
-     .run = len, .tips = "request_policy:all_nodes|response_policy:agg_sum|nondeterministic_output"},
-    {.name = "reset", .flags = kFlags, .since = "2.2.12",
+    {.name = "help",
+     .flags = kLoading | kStale | kConnection,
+     .since = "6.2.0",
+     .summary = "Show helpful text about the different subcommands",
+     .run = help},
+    {.name = "len",
+     .flags = kFlags,
+     .since = "2.2.12",
+     .summary = "Returns the number of entries in the slow log.",
+     .run = len,
+     .tips = "request_policy:all_nodes|response_policy:agg_sum|nondeterministic_output"},
+    {.name = "reset",
+     .flags = kFlags,
+     .since = "2.2.12",
      .complexity = "O(N) where N is the number of entries in the slowlog",
-     .summary = "Clears all entries from the slow log.", .run = reset,
+     .summary = "Clears all entries from the slow log.",
+     .run = reset,
      .tips = "request_policy:all_nodes|response_policy:all_succeeded"},
 };
 static_assert(well_formed(kSlowLogSubcommands));

@@ -1,7 +1,8 @@
 // MULTI, EXEC, DISCARD, WATCH, UNWATCH.
 //
-// EXEC holds the shards of everything that was queued and of everything that is watched, so it is atomic, and its effects
-// are one record of the log. Watching registers a mark with the key's shard; any change of the key sets it.
+// EXEC holds the shards of everything that was queued and of everything that is watched, so it is atomic, and
+// its effects are one record of the log. Watching registers a mark with the key's shard; any change of the
+// key sets it.
 
 #include "server/transactions.h"
 
@@ -88,7 +89,8 @@ void watch(Context& context) {
   for (size_t i = 1; i < context.argc(); ++i) {
     Key key = context.key(i);
     bool watched = false;
-    for (const auto& other : transaction.watched) watched |= other.db == context.db() && other.key == key.name;
+    for (const auto& other : transaction.watched)
+      watched |= other.db == context.db() && other.key == key.name;
     if (watched) continue;
     const Entry* entry = context.database(key).find(key);
     bool expired = entry && entry->has_deadline() && entry->deadline_ms() <= context.now_ms();
@@ -105,21 +107,41 @@ void unwatch(Context& context) {
 }
 
 constexpr Command kCommands[] = {
-    {.name = "discard", .flags = kNoScript | kLoading | kStale | kFast | kAllowBusy | kConnection | kRunsInMulti,
-     .acl = kAclTransaction, .since = "2.0.0", .complexity = "O(N), when N is the number of queued commands",
-     .summary = "Discards a transaction.", .run = discard},
-    {.name = "exec", .flags = kNoScript | kLoading | kStale | kSkipSlowlog | kConnection | kRunsInMulti,
-     .acl = kAclTransaction, .since = "1.2.0", .complexity = "Depends on commands in the transaction",
-     .summary = "Executes all commands in a transaction.", .run = exec},
-    {.name = "multi", .flags = kNoScript | kLoading | kStale | kFast | kAllowBusy | kConnection | kRunsInMulti,
-     .acl = kAclTransaction, .since = "1.2.0", .summary = "Starts a transaction.", .run = multi},
-    {.name = "unwatch", .flags = kNoScript | kLoading | kStale | kFast | kAllowBusy | kConnection,
-     .acl = kAclTransaction, .since = "2.2.0", .summary = "Forgets about watched keys of a transaction.",
+    {.name = "discard",
+     .flags = kNoScript | kLoading | kStale | kFast | kAllowBusy | kConnection | kRunsInMulti,
+     .acl = kAclTransaction,
+     .since = "2.0.0",
+     .complexity = "O(N), when N is the number of queued commands",
+     .summary = "Discards a transaction.",
+     .run = discard},
+    {.name = "exec",
+     .flags = kNoScript | kLoading | kStale | kSkipSlowlog | kConnection | kRunsInMulti,
+     .acl = kAclTransaction,
+     .since = "1.2.0",
+     .complexity = "Depends on commands in the transaction",
+     .summary = "Executes all commands in a transaction.",
+     .run = exec},
+    {.name = "multi",
+     .flags = kNoScript | kLoading | kStale | kFast | kAllowBusy | kConnection | kRunsInMulti,
+     .acl = kAclTransaction,
+     .since = "1.2.0",
+     .summary = "Starts a transaction.",
+     .run = multi},
+    {.name = "unwatch",
+     .flags = kNoScript | kLoading | kStale | kFast | kAllowBusy | kConnection,
+     .acl = kAclTransaction,
+     .since = "2.2.0",
+     .summary = "Forgets about watched keys of a transaction.",
      .run = unwatch},
-    {.name = "watch", .syntax = "key [key ...]",
-     .flags = kNoScript | kLoading | kStale | kFast | kAllowBusy | kRunsInMulti, .keys = kAllKeysMeta,
-     .acl = kAclTransaction, .since = "2.2.0", .complexity = "O(1) for every key.",
-     .summary = "Monitors changes to keys to determine the execution of a transaction.", .run = watch},
+    {.name = "watch",
+     .syntax = "key [key ...]",
+     .flags = kNoScript | kLoading | kStale | kFast | kAllowBusy | kRunsInMulti,
+     .keys = kAllKeysMeta,
+     .acl = kAclTransaction,
+     .since = "2.2.0",
+     .complexity = "O(1) for every key.",
+     .summary = "Monitors changes to keys to determine the execution of a transaction.",
+     .run = watch},
 };
 static_assert(well_formed(kCommands));
 
@@ -167,7 +189,8 @@ void Dispatcher::run_transaction(Session& session) {
   runner_.start_from(job, stopped_at);
 }
 
-uint64_t Dispatcher::run_transaction_held(const ShardSet& held, Session& session, int64_t now_ms, Reply& reply) {
+uint64_t Dispatcher::run_transaction_held(const ShardSet& held, Session& session, int64_t now_ms,
+                                          Reply& reply) {
   Transaction& transaction = session.transaction;
   Keyspace& keyspace = server_.keyspace();
   bool touched = transaction.mark && transaction.mark->touched.load(std::memory_order_acquire);
@@ -194,7 +217,8 @@ uint64_t Dispatcher::run_transaction_held(const ShardSet& held, Session& session
   context_.set_may_slice(false);
   reply.array(commands.size());
   for (const OwnedCommand& command : commands) {
-    run_timed(*command.command, command.args, {}, session.db.load(std::memory_order_relaxed), now_ms, reply, session);
+    run_timed(*command.command, command.args, {}, session.db.load(std::memory_order_relaxed), now_ms, reply,
+              session);
   }
   context_.set_sink(server_.sink());
   context_.set_may_slice(true);

@@ -16,7 +16,11 @@ thread_local Worker* current_worker = nullptr;
 }  // namespace
 
 Worker::Worker(Server& server, uint32_t index, std::unique_ptr<EventLoop> loop)
-    : server_(server), index_(index), loop_(std::move(loop)), scope_(*loop_), metrics_(server.registry().count()) {
+    : server_(server),
+      index_(index),
+      loop_(std::move(loop)),
+      scope_(*loop_),
+      metrics_(server.registry().count()) {
   dispatcher_ = std::make_unique<Dispatcher>(server, *this);
   cron_timer_ = std::make_unique<Timer>(*loop_, [this] { cron(); });
   loop_->set_turn_end([this] { return turn_end(); });
@@ -92,12 +96,11 @@ void Worker::wait_for_log(Connection& connection) {
   log_waiters_.push_back(&connection);
 }
 
-void Worker::wait_for_credit(Connection& connection) {
-  credit_waiters_.push_back(&connection);
-}
+void Worker::wait_for_credit(Connection& connection) { credit_waiters_.push_back(&connection); }
 
-// Both sides exchange, first what they have to tell and then this flag: the later of the two sees what the other told. So
-// either the log sees that somebody waits, or turn_end(), which looks at the log once more, sees that it got on.
+// Both sides exchange, first what they have to tell and then this flag: the later of the two sees what the
+// other told. So either the log sees that somebody waits, or turn_end(), which looks at the log once more,
+// sees that it got on.
 void Worker::log_progressed() {
   if (!wants_log_progress_.exchange(false, std::memory_order_seq_cst)) return;
   loop_->post([this] { flush_log_waiters(); });
@@ -198,8 +201,8 @@ void Worker::cron() {
   if (index_ == 0) server_.cron();
 }
 
-// Blocks that others gave back (replies that were sent, values that moved to another shard) are taken in now and then, though
-// nothing in the shard asks for it.
+// Blocks that others gave back (replies that were sent, values that moved to another shard) are taken in now
+// and then, though nothing in the shard asks for it.
 void Worker::ask_for_cleaning() {
   Keyspace& keyspace = server_.keyspace();
   for (uint32_t s = index_; s < keyspace.shard_count(); s += server_.worker_count()) {

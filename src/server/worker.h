@@ -64,7 +64,8 @@ class Worker {
   size_t client_bytes() const { return client_bytes_.load(std::memory_order_relaxed); }
   int64_t longest_shard_hold_us() const { return longest_hold_us_.load(std::memory_order_relaxed); }
   void note_shard_hold(int64_t us) {
-    if (us > longest_hold_us_.load(std::memory_order_relaxed)) longest_hold_us_.store(us, std::memory_order_relaxed);
+    if (us > longest_hold_us_.load(std::memory_order_relaxed))
+      longest_hold_us_.store(us, std::memory_order_relaxed);
   }
 
  private:

@@ -259,8 +259,9 @@ TEST(ParseDouble, AgreesWithTheLibrary) {
   EXPECT_EQ(parse_double(std::string(6000, '0') + "1"), 1.0);
 }
 
-// libstdc++ 12's from_chars of long double looks for the zero byte behind "inf" and "nan". Found by random commands
-// under AddressSanitizer: HINCRBYFLOAT of a field whose value began with an n, at the end of its heap page.
+// libstdc++ 12's from_chars of long double looks for the zero byte behind "inf" and "nan". Found by random
+// commands under AddressSanitizer: HINCRBYFLOAT of a field whose value began with an n, at the end of its
+// heap page.
 TEST(ParseLongDouble, WordsThatEndWithTheirMemory) {
   for (const char* word : {"inf", "-inf", "infinity", "nan", "-nan", "n", "i", "information", "nan(1)"}) {
     const size_t size = std::strlen(word);
