@@ -53,6 +53,12 @@ Task<void> Connection::serve() {
       continue;
     }
     auto received = co_await stream_->receive();
+    // Who has finished sending may still read what was executed in this turn.
+    bool leaves_in_peace = received && received->empty() && !output_.empty();
+    if (leaves_in_peace) {
+      close_after_reply();
+      continue;
+    }
     if (!received || received->empty()) break;
     receive(*received);
   }
