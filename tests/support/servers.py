@@ -28,7 +28,8 @@ class Server:
     """
 
     def __init__(self, binary, *options, folder=None):
-        self.binary = str(binary)
+        # The process runs in a folder of its own: a path is made absolute, a bare name is looked up.
+        self.binary = str(Path(binary).absolute()) if "/" in str(binary) else str(binary)
         self.options = [str(option) for option in options]
         self.made_folder = folder is None
         self.folder = Path(folder or tempfile.mkdtemp(prefix="strata-test-"))
