@@ -1,0 +1,22 @@
+// The checks of strata-check: a dump file; one file of a log, or a whole log. With `fix` they write what is
+// intact in place of what is damaged, and keep the damaged file under another name.
+//
+// Offline: no server may have the files open. Memory: the largest file. Input may be hostile.
+
+#pragma once
+
+#include <string>
+
+#include "platform/file_system.h"
+#include "tools/report.h"
+
+namespace strata {
+
+constexpr uint64_t kCheckFileBytesMax = uint64_t{64} << 30;
+constexpr int kBackupsMax = 1000;  // of one file, side by side
+
+CheckReport check_rdb(FileSystem& fs, const std::string& path);
+// A file, a log's directory (with a manifest), or a data directory that holds `appendonlydir`.
+CheckReport check_aof(FileSystem& fs, const std::string& path, bool fix);
+
+}  // namespace strata

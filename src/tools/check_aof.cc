@@ -1,0 +1,249 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/crc.h"
+#include "persistence/aof_reader.h"
+#include "persistence/rdb_load.h"
+#include "tools/check.h"
+#include "tools/log_scan.h"
+
+namespace strata {
+namespace {
+
+constexpr const char* kForeignEnd =
+    "with aof-load-truncated yes Strata and redis-server cut it off and start, else they refuse";
+constexpr const char* kSynced =
+    "Strata refuses to start where anything later says that this was synced, else it cuts the log here; "
+    "redis-server does not see checksums, and refuses only what it cannot parse";
+
+class RdbVerifier final : public BaseLoader {
+ public:
+  Result<uint64_t> load_rdb(File& file, std::string_view, bool) override {
+    RdbLoadReport report;
+    const Status verified = rdb_verify(file, 0, UINT16_MAX, {}, &report);
+    detail = report.detail;
+    keys = report.key_count;
+    if (!verified) return std::unexpected(verified.error());
+    return report.end_offset;
+  }
+
+  std::string detail;
+  uint64_t keys = 0;
+};
+
+// An empty error, or what went wrong with the file's RDB.
+Result<uint64_t> rdb_end(FileSystem& fs, const std::string& path, Bytes text, RdbVerifier& verifier) {
+  if (!is_rdb_magic(text)) return uint64_t{0};
+  TRY_ASSIGN(File file, fs.open(path, OpenMode::kRead));
+  return verifier.load_rdb(file, path, true);
+}
+
+Result<std::string> back_up(FileSystem& fs, const std::string& path) {
+  for (int i = 1; i <= kBackupsMax; ++i) {
+    std::string name = fmt::format("{}.damaged-{}", path, i);
+    const Status linked = fs.link(path, name);
+    if (linked) return name;
+    if (linked.error().code != Errc::kExists) return std::unexpected(linked.error());
+  }
+  return fail(Errc::kTooLarge, "too many backups");
+}
+
+// The intact pieces under new headers, from `position` on; moves it.
+std::string rebuilt(Bytes text, uint64_t from, const LogScan& scan, uint64_t& position) {
+  std::string out(text.substr(0, from));
+  if (scan.has_opening) {
+    char line[kOpeningBytes];
+    format_opening(line, {.position = position, .salt = scan.opening.salt});
+    out.append(line, sizeof(line));
+  }
+  const auto add_batch = [&](Bytes body) {
+    BatchHeader header{.position = position, .bytes = body.size(), .synced_to = position};
+    header.checksum = crc32c(batch_checksum_seed(scan.opening.salt, header), body);
+    const size_t at = out.size();
+    out.resize(at + kBatchHeaderBytes);
+    format_batch_header(out.data() + at, header);
+    out.append(body);
+    position += body.size();
+  };
+  for (const LogPiece& piece : scan.pieces) {
+    const Bytes bytes = text.substr(piece.offset, piece.bytes);
+    if (piece.kind == LogPiece::Kind::kBatch) add_batch(bytes.substr(kBatchHeaderBytes));
+    if (piece.kind != LogPiece::Kind::kForeign) continue;
+    out.append(bytes);
+    position += piece.record_bytes;
+  }
+  return out;
+}
+
+class AofCheck {
+ public:
+  AofCheck(FileSystem& fs, bool fix, CheckReport& out) : fs_(fs), fix_(fix), out_(out) {}
+
+  // `position`: where the log stands; moved to the end of what is intact.
+  Status check_file(const std::string& path) {
+    TRY_ASSIGN(const std::string text, read_whole_file(fs_, path, kCheckFileBytesMax));
+    RdbVerifier verifier;
+    const Result<uint64_t> from = rdb_end(fs_, path, text, verifier);
+    base_keys_ += verifier.keys;
+    bytes_ += text.size();
+    if (!from) {
+      out_.findings.push_back({path, from.error().offset, text.size(), verifier.detail,
+                               "Strata and redis-server refuse to start with this base"});
+      unfixable_ = true;
+      return {};
+    }
+    const LogScan scan = scan_log(text, *from);
+    commands_ += scan.command_count;
+    const bool damaged = note_damage(path, scan);
+    const bool moved = scan.has_opening && position_is_known_ && scan.opening.position != position_;
+    if (scan.has_opening && !scan.opening_is_damaged && !position_is_known_)
+      position_ = scan.opening.position;
+    if (moved && !damaged && !damaged_before_) {
+      out_.findings.push_back({path, *from, kOpeningBytes,
+                               "the file does not begin where the one before it ends",
+                               "Strata refuses to start; records are missing before this file"});
+    }
+    position_is_known_ |= scan.has_opening;
+    const std::string whole = rebuilt(text, *from, scan, position_);
+    if (!damaged && !moved) return {};
+    damaged_before_ = true;
+    return fix_ ? replace(path, whole, text.size()) : Status{};
+  }
+
+  void finish() {
+    out_.facts["bytes"] = bytes_;
+    out_.facts["records"] = commands_;
+    out_.facts["keys_in_base"] = base_keys_;
+    if (unfixable_ && fix_) out_.verdict += " A damaged base cannot be fixed.";
+  }
+
+ private:
+  bool note_damage(const std::string& path, const LogScan& scan) {
+    bool damaged = false;
+    uint64_t expected = scan.opening.position;
+    for (const LogPiece& piece : scan.pieces) {
+      if (*piece.what != '\0') {
+        damaged = true;
+        out_.findings.push_back(
+            {path, piece.offset, piece.bytes, piece.what, piece.at_end ? kForeignEnd : kSynced});
+      }
+      if (piece.kind == LogPiece::Kind::kBatch && !damaged && piece.header.position != expected) {
+        damaged = true;
+        out_.findings.push_back(
+            {path, piece.offset, piece.bytes, "batches are missing before this one", kSynced});
+      }
+      expected += piece.record_bytes;
+    }
+    return damaged;
+  }
+
+  Status replace(const std::string& path, const std::string& whole, uint64_t size) {
+    TRY_ASSIGN(const std::string backup, back_up(fs_, path));
+    TRY(replace_file(fs_, path, whole));
+    out_.fixed.push_back(
+        fmt::format("{}: {} of {} bytes kept; the damaged file is {}. Where a lost batch changed the "
+                    "database (SELECT), records behind it may have lost theirs",
+                    path, whole.size(), size, backup));
+    return {};
+  }
+
+  FileSystem& fs_;
+  const bool fix_;
+  CheckReport& out_;
+  uint64_t position_ = 0;
+  bool position_is_known_ = false;
+  bool damaged_before_ = false;
+  bool unfixable_ = false;
+  uint64_t bytes_ = 0;
+  uint64_t commands_ = 0;
+  uint64_t base_keys_ = 0;
+};
+
+// The directory with a manifest: `path`, or the one below it.
+Result<AofLocation> find_log(FileSystem& fs, const std::string& path) {
+  constexpr std::string_view kEnd = ".manifest";
+  for (const std::string& name : {std::string("."), std::string("appendonlydir")}) {
+    const Result<std::vector<std::string>> files = fs.list(name == "." ? path : path + "/" + name);
+    if (!files) continue;
+    for (const std::string& file : *files) {
+      if (file.ends_with(kEnd)) return AofLocation{path, name, file.substr(0, file.size() - kEnd.size())};
+    }
+  }
+  return fail(Errc::kNotFound, "no manifest here");
+}
+
+// What a start would do.
+void note_verdict(FileSystem& fs, const AofLocation& location, CheckReport& out) {
+  AofReader reader(fs, location);
+  RdbVerifier base;
+  const Status verified = reader.verify(base);
+  const AofReport& report = reader.report();
+  if (!verified) {
+    out.verdict = fmt::format("Strata refuses to start: {}: {} at offset {}.", report.failed_file,
+                              verified.error().what, verified.error().offset);
+    if (out.findings.empty())
+      out.findings.push_back(
+          {report.failed_file, verified.error().offset, 0, verified.error().what, "Strata refuses to start"});
+  } else if (report.cut_bytes > 0) {
+    out.verdict =
+        fmt::format("Strata starts, cuts {} at offset {} and so drops {} bytes that were never synced.",
+                    report.cut_file, report.cut_offset, report.cut_bytes);
+  } else {
+    out.verdict = "Intact.";
+  }
+  out.facts["end_position"] = report.end_position;
+}
+
+Status check_log(FileSystem& fs, const AofLocation& location, AofCheck& check, CheckReport& out) {
+  const Result<Manifest> manifest = load_manifest(fs, location);
+  if (!manifest) {
+    out.findings.push_back({location.manifest_path(), 0, 0,
+                            fmt::format("{} (line {})", manifest.error().what, manifest.error().offset),
+                            "Strata refuses to start; redis-server does not look at the checksum"});
+    return {};
+  }
+  TRY_ASSIGN(const std::string text, read_whole_file(fs, location.manifest_path(), kManifestBytesMax));
+  if (text.starts_with('#') && !text.starts_with("#SM:")) {
+    out.findings.push_back({location.manifest_path(), 0, text.find('\n'),
+                            "the first line is a comment and no checksum; nothing vouches for the rest",
+                            "Strata and redis-server use the list as it is"});
+  }
+  std::vector<ManifestFile> files = manifest->increments;
+  if (manifest->has_base()) files.insert(files.begin(), manifest->base);
+  for (const ManifestFile& file : files) {
+    const std::string path = location.path_of(file.name);
+    const Status checked = check.check_file(path);
+    if (checked) continue;
+    if (checked.error().code != Errc::kNotFound) return checked;
+    out.findings.push_back(
+        {path, 0, 0, "a file that the manifest names is missing", "Strata and redis-server refuse to start"});
+  }
+  return {};
+}
+
+}  // namespace
+
+CheckReport check_aof(FileSystem& fs, const std::string& path, bool fix) {
+  CheckReport out{.path = path};
+  AofCheck check(fs, fix, out);
+  Status checked;
+  const Result<FileInfo> info = fs.info(path);
+  if (info && info->is_directory) {
+    const Result<AofLocation> location = find_log(fs, path);
+    checked = location ? check_log(fs, *location, check, out) : Status(std::unexpected(location.error()));
+    if (location) note_verdict(fs, *location, out);
+  } else {
+    checked = check.check_file(path);
+    out.verdict = out.findings.empty() ? "Intact." : "Damaged.";
+  }
+  check.finish();
+  if (!checked) {
+    out.cannot_read = true;
+    out.verdict =
+        fmt::format("Cannot be checked: {} ({}).", checked.error().what, error_text(checked.error().code));
+  }
+  return out;
+}
+
+}  // namespace strata

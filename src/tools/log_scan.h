@@ -1,0 +1,44 @@
+// Looks at one file of a log piece by piece and goes on behind damage, where recovery would stop.
+//
+// strata-check uses it to say where every damage is and to keep what is intact around it. What is a batch, an
+// opening, a command is decided by the decoders of persistence; nothing here trusts a byte that they do not.
+//
+// Pure: bytes in, pieces out; pieces cover the input without gaps. Cost: each byte once; behind damage each
+// candidate header costs its checksum, all of them together at most kScanFactorMax times the file.
+
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/bytes.h"
+#include "persistence/log_batch.h"
+
+namespace strata {
+
+constexpr uint64_t kScanFactorMax = 64;
+constexpr uint64_t kScanBytesMin = 64 << 20;
+
+struct LogPiece {
+  enum class Kind : uint8_t { kOpening, kBatch, kForeign, kDamage } kind;
+  uint64_t offset;  // in the file
+  uint64_t bytes;
+  const char* what = "";      // what is wrong; of a batch, with its header's form only
+  BatchHeader header{};       // kBatch
+  uint64_t record_bytes = 0;  // kBatch, kForeign: what it adds to the position
+  bool at_end = false;        // kDamage: the file ends within a command, as after a crash of a real Redis
+};
+
+struct LogScan {
+  bool has_opening = false;
+  bool opening_is_damaged = false;  // its salt was recovered from the text, or guessed
+  LogOpening opening;
+  std::vector<LogPiece> pieces;
+  uint64_t command_count = 0;  // of intact pieces
+  bool gave_up = false;        // the search behind damage hit its limit: the rest is one damage
+};
+
+// `from`: behind an RDB at the beginning.
+LogScan scan_log(Bytes file, uint64_t from);
+
+}  // namespace strata
