@@ -309,4 +309,22 @@ RequestParser::Step RequestParser::parse_inline(Cursor& cursor, ParsedBatch& bat
   return Step::kDone;
 }
 
+Bytes peek_second_argument(Bytes input) {
+  const char* const end = input.data() + input.size();
+  if (input.empty() || input.front() != '*') return {};
+  uint32_t count = 0;
+  const char* at = short_number_line(input.data(), end, count);
+  if (at == nullptr || count < 2) return {};
+  Bytes argument;
+  for (int i = 0; i < 2; ++i) {
+    uint32_t size = 0;
+    if (at == end || *at != '$') return {};
+    at = short_number_line(at, end, size);
+    if (at == nullptr || static_cast<size_t>(end - at) < size_t{size} + 2) return {};
+    argument = Bytes(at, size);
+    at += size + 2;
+  }
+  return argument;
+}
+
 }  // namespace strata

@@ -367,5 +367,17 @@ TEST(RequestParser, RandomPiecesGiveTheSame) {
   }
 }
 
+TEST(PeekSecondArgument, FindsTheKeyOrNothing) {
+  EXPECT_EQ(peek_second_argument("*2\r\n$3\r\nGET\r\n$5\r\nhello\r\n"), "hello");
+  EXPECT_EQ(peek_second_argument("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$900\r\nxx"), "k");
+  EXPECT_EQ(peek_second_argument("*1\r\n$4\r\nPING\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n"), "");
+  EXPECT_EQ(peek_second_argument("GET key\r\n"), "");
+  EXPECT_EQ(peek_second_argument("*2\r\n$3\r\nGET\r\n$-1\r\n\r\n"), "");
+  EXPECT_EQ(peek_second_argument("*2\r\n$999999999\r\nGET\r\n$1\r\nk\r\n"), "");
+  const Bytes whole = "*2\r\n$3\r\nGET\r\n$5\r\nhello\r\n";
+  for (size_t size = 0; size < whole.size(); ++size)
+    EXPECT_EQ(peek_second_argument(whole.substr(0, size)), "");
+}
+
 }  // namespace
 }  // namespace strata

@@ -41,11 +41,20 @@ class SendCompletion {
   ~SendCompletion() = default;
 };
 
+enum class ForesightPass : uint8_t { kFirst, kSecond };
+
 // Who is told about a socket.
 class IoHandler {
  public:
   // Ends the receive that start_receive() began; no bytes mean the end of the stream.
   virtual void on_received(Result<Bytes> bytes) = 0;
+  // A hint: these bytes will probably be delivered soon. Where several streams have input, each is told in
+  // two passes before the first of them gets its own, so that the cache misses that all of them will have can
+  // overlap: first where the data begins, then where that leads.
+  virtual void on_foreseen(Bytes bytes, ForesightPass pass) {
+    (void)bytes;
+    (void)pass;
+  }
   // The other side is gone or has finished sending, and nobody is receiving. At most once.
   virtual void on_hangup() = 0;
   // A connection for a listener, or why there is none (kOutOfMemory: out of descriptors).

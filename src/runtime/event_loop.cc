@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/simd.h"
+#include "platform/thread.h"
 
 namespace strata {
 
@@ -261,12 +262,15 @@ size_t EventLoop::wait_for_events() {
       spin_pause();
     } while (clock_.monotonic_us() < until_us && !stop_.load(std::memory_order_relaxed));
   }
+  // io_uring hands its sends to the kernel only as it waits: there a nap would keep replies back.
+  if (backend_kind_ == IoBackend::kEpoll && nap_policy_.wants_nap(stream_count_, timeout_us)) nap_thread();
   sleeping_.store(true, std::memory_order_seq_cst);
   const bool must_stay_awake = posted_.load(std::memory_order_seq_cst) != nullptr || stop_.load();
   add_one(sleeps_);
   const size_t ready = backend_->wait(must_stay_awake ? 0 : timeout_us);
   // A full exchange, so that what this turn reads of shared tables is read after it.
   sleeping_.exchange(false, std::memory_order_seq_cst);
+  nap_policy_.on_ready(ready);
   return ready;
 }
 

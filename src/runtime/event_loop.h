@@ -28,6 +28,7 @@
 #include "base/result.h"
 #include "platform/clock.h"
 #include "runtime/backend.h"
+#include "runtime/nap_policy.h"
 #include "runtime/timer_wheel.h"
 
 namespace strata {
@@ -136,6 +137,7 @@ class EventLoop {
   int64_t cpu_read_at_us_ = 0;  // now_us_ when cpu_us_ was read
   int64_t cpu_us_ = 0;          // thread CPU time then
   bool more_work_ = false;
+  NapPolicy nap_policy_;
   TimerWheel timers_;
   PostedWork* deferred_head_ = nullptr;
   PostedWork* deferred_tail_ = nullptr;

@@ -75,6 +75,16 @@ class [[nodiscard]] SendOperation final : public Operation, private SendCompleti
   bool is_done_ = false;
 };
 
+// Who wants to know what a stream will deliver soon, to prefetch what that will need
+// (IoHandler::on_foreseen).
+class Foresight {
+ public:
+  virtual void on_foreseen(Bytes bytes, ForesightPass pass) = 0;
+
+ protected:
+  ~Foresight() = default;
+};
+
 class Stream final : private IoHandler {
  public:
   // Takes a connected socket (accepted by any loop) and makes it non-blocking and, for TCP, without
@@ -102,6 +112,9 @@ class Stream final : private IoHandler {
   // server notices that the client of a blocked command has left. Null turns it off.
   void set_hangup_callback(std::function<void()> callback);
 
+  // Must outlive the stream; null turns it off.
+  void set_foresight(Foresight* foresight) { foresight_ = foresight; }
+
   void close();
   bool is_open() const { return channel_ != nullptr; }
   EventLoop& loop() const { return loop_; }
@@ -113,6 +126,9 @@ class Stream final : private IoHandler {
 
   explicit Stream(EventLoop& loop) : loop_(loop) {}
   void on_received(Result<Bytes> bytes) override;
+  void on_foreseen(Bytes bytes, ForesightPass pass) override {
+    if (foresight_ != nullptr) foresight_->on_foreseen(bytes, pass);
+  }
   void on_hangup() override;
   void on_accepted(Result<Socket> socket) override;
 
@@ -122,6 +138,7 @@ class Stream final : private IoHandler {
   ReceiveOperation* receiver_ = nullptr;
   SendOperation* sender_ = nullptr;
   std::function<void()> hangup_;
+  Foresight* foresight_ = nullptr;
 };
 
 }  // namespace strata

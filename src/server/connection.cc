@@ -18,6 +18,7 @@ Connection::Connection(Worker& worker, std::unique_ptr<Stream> stream)
   session_.server = &worker.server();
   session_.worker = &worker;
   session_.connection = this;
+  stream_->set_foresight(this);
 }
 
 Connection::~Connection() = default;
@@ -79,6 +80,17 @@ void Connection::resume() {
   Resumption* waiting = waiting_;
   waiting_ = nullptr;
   worker_.loop().defer(waiting);
+}
+
+void Connection::on_foreseen(Bytes bytes, ForesightPass pass) {
+  if (pass == ForesightPass::kFirst) {
+    foreseen_ = {};
+    if (!pending_input_.empty()) return;
+    if (Bytes key = peek_second_argument(bytes); key.data())
+      foreseen_ = worker_.dispatcher().foresee(key, session_);
+  } else if (foreseen_.hash != 0) {
+    worker_.dispatcher().foresee_entry(foreseen_, session_);
+  }
 }
 
 void Connection::receive(Bytes bytes) {

@@ -34,7 +34,7 @@ enum class Stall : uint8_t {
   kPaused,      // SHUTDOWN saves first
 };
 
-class Connection final : private SendCompletion {
+class Connection final : private SendCompletion, private Foresight {
  public:
   Connection(Worker& worker, std::unique_ptr<Stream> stream);
   ~Connection();
@@ -104,6 +104,7 @@ class Connection final : private SendCompletion {
   uint64_t sendable_bytes();
   void fail_log_waiters();
   void on_sent(Result<size_t> sent) override;
+  void on_foreseen(Bytes bytes, ForesightPass pass) override;
   void publish_sizes();
 
   static constexpr size_t kSlicesPerSend = 64;
@@ -121,6 +122,7 @@ class Connection final : private SendCompletion {
   std::unique_ptr<QueuedJob> job_;
   Resumption* waiting_ = nullptr;
   size_t pending_begin_ = 0;  // bytes of it that are done with
+  Key foreseen_;              // of what will be received next; not its name, whose bytes go away
   Bytes few_slices_[kFewSlices];
   std::unique_ptr<Bytes[]> many_slices_;
   uint64_t sent_bytes_seen_ = 0;  // when is_stuck() last saw progress

@@ -18,11 +18,32 @@ Dispatcher::Dispatcher(Server& server, Worker& worker)
 
 Dispatcher::~Dispatcher() = default;
 
-size_t Dispatcher::run(Connection& connection, Bytes input) {
+// Before the first look at shared tables in a turn: what earlier turns looked at may be freed.
+void Dispatcher::note_turn() {
   if (server_.keyspace().turn_gate().thread_count() > 1 && last_turn_ != worker_.loop().turns()) {
     last_turn_ = worker_.loop().turns();
     server_.keyspace().turn_gate().pass(worker_.index());
   }
+}
+
+Key Dispatcher::foresee(Bytes name, const Session& session) {
+  note_turn();
+  Keyspace& keyspace = server_.keyspace();
+  Key key = keyspace.key(name);
+  const Database* database = keyspace.shard(key.shard).peek(session.db.load(std::memory_order_relaxed));
+  if (database) database->table().prefetch_bucket(key.hash);
+  key.name = {};
+  return key;
+}
+
+void Dispatcher::foresee_entry(const Key& foreseen, const Session& session) {
+  Shard& shard = server_.keyspace().shard(foreseen.shard);
+  const Database* database = shard.peek(session.db.load(std::memory_order_relaxed));
+  if (database) database->table().prefetch_entry(foreseen.hash);
+}
+
+size_t Dispatcher::run(Connection& connection, Bytes input) {
+  note_turn();
   prepare_context();
   size_t consumed = 0;
   while (consumed < input.size()) {

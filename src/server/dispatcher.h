@@ -80,6 +80,11 @@ class Dispatcher {
   // bytes consumed.
   size_t run(Connection& connection, Bytes input);
 
+  // Prefetches for a command that will come soon and whose key this probably is: first where the key table
+  // points to its entry; later, with what the first call returned, the entry.
+  Key foresee(Bytes key, const Session& session);
+  void foresee_entry(const Key& foreseen, const Session& session);
+
   // What a handler of EXEC calls: runs the session's transaction atomically, or queues it.
   void run_transaction(Session& session);
 
@@ -122,6 +127,7 @@ class Dispatcher {
 
   size_t run_batch(Connection& connection, std::span<const ParsedCommand> commands);
   void prepare(Connection& connection, std::span<const ParsedCommand> commands);
+  void note_turn();
   bool run_one(Connection& connection, std::span<const ParsedCommand> rest, size_t position);
   void run_admitted(Connection& connection, std::span<const ParsedCommand> rest, size_t position);
   void run_single_shard(Connection& connection, std::span<const ParsedCommand> rest, size_t position);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <ctime>
 #include <utility>
 
 #include "base/assert.h"
@@ -55,6 +56,11 @@ Status pin_this_thread(std::span<const int> cpus) {
 int64_t this_thread_id() { return ::syscall(SYS_gettid); }
 
 void yield_thread() { ::sched_yield(); }
+
+void nap_thread() {
+  const timespec duration{.tv_sec = 0, .tv_nsec = 1000};
+  ::nanosleep(&duration, nullptr);
+}
 
 Result<WakeEvent> WakeEvent::create() {
   int fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
