@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "persistence/manifest.h"
 #include "platform/file_system.h"
 #include "tools/report.h"
 
@@ -14,6 +15,9 @@ namespace strata {
 
 constexpr uint64_t kCheckFileBytesMax = uint64_t{64} << 30;
 constexpr int kBackupsMax = 1000;  // of one file, side by side
+
+// The log in `path`: its directory, or a data directory.
+Result<AofLocation> find_log(FileSystem& fs, const std::string& path);
 
 CheckReport check_rdb(FileSystem& fs, const std::string& path);
 // A file, a log's directory (with a manifest), or a data directory that holds `appendonlydir`.

@@ -160,19 +160,6 @@ class AofCheck {
   uint64_t base_keys_ = 0;
 };
 
-// The directory with a manifest: `path`, or the one below it.
-Result<AofLocation> find_log(FileSystem& fs, const std::string& path) {
-  constexpr std::string_view kEnd = ".manifest";
-  for (const std::string& name : {std::string("."), std::string("appendonlydir")}) {
-    const Result<std::vector<std::string>> files = fs.list(name == "." ? path : path + "/" + name);
-    if (!files) continue;
-    for (const std::string& file : *files) {
-      if (file.ends_with(kEnd)) return AofLocation{path, name, file.substr(0, file.size() - kEnd.size())};
-    }
-  }
-  return fail(Errc::kNotFound, "no manifest here");
-}
-
 // What a start would do.
 void note_verdict(FileSystem& fs, const AofLocation& location, CheckReport& out) {
   AofReader reader(fs, location);
@@ -223,6 +210,18 @@ Status check_log(FileSystem& fs, const AofLocation& location, AofCheck& check, C
 }
 
 }  // namespace
+
+Result<AofLocation> find_log(FileSystem& fs, const std::string& path) {
+  constexpr std::string_view kEnd = ".manifest";
+  for (const std::string& name : {std::string("."), std::string("appendonlydir")}) {
+    const Result<std::vector<std::string>> files = fs.list(name == "." ? path : path + "/" + name);
+    if (!files) continue;
+    for (const std::string& file : *files) {
+      if (file.ends_with(kEnd)) return AofLocation{path, name, file.substr(0, file.size() - kEnd.size())};
+    }
+  }
+  return fail(Errc::kNotFound, "no manifest here");
+}
 
 CheckReport check_aof(FileSystem& fs, const std::string& path, bool fix) {
   CheckReport out{.path = path};

@@ -1,0 +1,142 @@
+// Restoring at every position and every second gives exactly the records before it; a backup gives them all.
+
+#include "tools/copies.h"
+
+#include <gtest/gtest.h>
+
+#include "persistence/oplog_test_support.h"
+#include "platform/sim_file_system.h"
+#include "tools/check.h"
+
+namespace strata {
+namespace {
+
+using namespace log_test;  // NOLINT
+
+const AofLocation kLocation{.directory = "/data"};
+
+struct Written {
+  std::vector<uint64_t> ends;  // the position behind each record
+  std::vector<std::string> lines;
+};
+
+// Several records a batch, two starts, a rotation. The records are all of database 0.
+Written write_log(FileSystem& fs) {
+  Written written;
+  EXPECT_TRUE(fs.create_directory("/data"));
+  uint64_t position = 0;
+  for (int start = 0; start < 2; ++start) {
+    auto log = open_log(fs, kLocation, test_options(SyncPolicy::kAlways));
+    for (int i = 0; i < 9; ++i) {
+      const std::vector<std::string> words = {"SET", "k" + std::to_string(start * 9 + i),
+                                              std::string(i, 'v')};
+      append(*log, 0, words);
+      position += resp(words).size();
+      written.ends.push_back(position);
+      written.lines.push_back("0: SET " + words[1] + " " + words[2]);
+      if (i % 3 == 2) {
+        EXPECT_TRUE(log->step_write());
+      }
+      if (i == 5) {
+        EXPECT_TRUE(log->rotate());
+      }
+    }
+    EXPECT_TRUE(log->stop());
+  }
+  return written;
+}
+
+std::vector<std::string> lines_in(FileSystem& fs, const std::string& directory) {
+  const Recovered recovered = recover(fs, {.directory = directory});
+  EXPECT_TRUE(recovered.status) << directory;
+  EXPECT_EQ(recovered.report.cut_bytes, 0u) << directory;
+  return recovered.lines;
+}
+
+TEST(Restore, AtEveryPosition) {
+  SimFileSystem fs({.seed = 1, .trace = false});
+  const Written written = write_log(fs);
+  for (uint64_t position = 0; position <= written.ends.back() + 1; ++position) {
+    const std::string target = "/at" + std::to_string(position);
+    CopyReport report;
+    ASSERT_TRUE(restore_log(fs, "/data", target, {.position = position, .unix_seconds = {}}, report))
+        << position;
+    std::vector<std::string> expected;
+    for (size_t i = 0; i < written.ends.size() && written.ends[i] <= position; ++i)
+      expected.push_back(written.lines[i]);
+    ASSERT_EQ(lines_in(fs, target), expected) << position;
+    ASSERT_EQ(report.position, expected.empty() ? 0 : written.ends[expected.size() - 1]);
+  }
+}
+
+TEST(Restore, AtEverySecond) {
+  SimFileSystem fs({.seed = 1, .trace = false});
+  ASSERT_TRUE(fs.create_directory("/data"));
+  ASSERT_TRUE(fs.create_directory(kLocation.log_directory()));
+  Manifest manifest;
+  manifest.increments = {{increment_name(kLocation, 1), 1}, {increment_name(kLocation, 2), 2}};
+  ASSERT_TRUE(store_manifest(fs, kLocation, manifest));
+  std::vector<std::pair<uint64_t, std::string>> history;
+  for (int file = 0; file < 2; ++file) {
+    std::string text;
+    for (int i = 0; i < 5; ++i) {
+      const uint64_t second = 1000 + static_cast<uint64_t>(file * 10 + i * 2);
+      text += "#TS:" + std::to_string(second) + "\r\n";
+      for (int k = 0; k < 2; ++k) {
+        const std::string value = std::to_string(history.size());
+        text += resp({"SET", "k", value});
+        history.emplace_back(second, "0: SET k " + value);
+      }
+    }
+    write_file(fs, kLocation.path_of(manifest.increments[file].name), text);
+  }
+  for (uint64_t second = 998; second < 1025; ++second) {
+    const std::string target = "/at" + std::to_string(second);
+    CopyReport report;
+    ASSERT_TRUE(restore_log(fs, "/data", target, {.position = {}, .unix_seconds = second}, report)) << second;
+    std::vector<std::string> expected;
+    for (const auto& [when, line] : history) {
+      if (when <= second) expected.push_back(line);
+    }
+    ASSERT_EQ(lines_in(fs, target), expected) << second;
+  }
+}
+
+TEST(Restore, RefusesDamageBelowThePoint) {
+  SimFileSystem fs({.seed = 1, .trace = false});
+  const Written written = write_log(fs);
+  const std::string path = kLocation.path_of(increment_name(kLocation, 1));
+  std::string contents = read_file(fs, path);
+  contents[contents.size() / 2] = static_cast<char>(contents[contents.size() / 2] ^ 1);
+  write_file(fs, path, contents);
+  CopyReport report;
+  const Status restored =
+      restore_log(fs, "/data", "/new", {.position = written.ends.back(), .unix_seconds = {}}, report);
+  ASSERT_FALSE(restored);
+  EXPECT_EQ(restored.error().code, Errc::kCorruption);
+  EXPECT_EQ(report.detail, path);
+}
+
+TEST(Restore, NeverWritesIntoADirectoryThatIsThere) {
+  SimFileSystem fs({.seed = 1, .trace = false});
+  write_log(fs);
+  CopyReport report;
+  const Status restored = restore_log(fs, "/data", "/data", {.position = 1, .unix_seconds = {}}, report);
+  ASSERT_FALSE(restored);
+  EXPECT_EQ(restored.error().code, Errc::kExists);
+}
+
+TEST(Backup, HoldsEverythingAndStaysAsItIs) {
+  SimFileSystem fs({.seed = 1, .trace = false});
+  const Written written = write_log(fs);
+  CopyReport report;
+  ASSERT_TRUE(back_up_log(fs, "/data", "/copy", report));
+  EXPECT_EQ(report.file_count, 4u);
+  auto log = open_log(fs, kLocation, test_options(SyncPolicy::kAlways));
+  append(*log, 0, {"SET", "later", "1"});
+  ASSERT_TRUE(log->stop());
+  EXPECT_EQ(lines_in(fs, "/copy"), written.lines);
+}
+
+}  // namespace
+}  // namespace strata

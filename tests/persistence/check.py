@@ -1,0 +1,110 @@
+#!/usr/bin/python3
+"""strata-check on files of real servers: what it repairs, restores and backs up, both servers start from.
+
+    check.py STRATA_SERVER [--threads N] [--only CASE] [--keep]
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from cases import run_cases, shut_down
+from dataset import contents, fill, pipeline, require_same
+
+LOG = ("--appendonly", "yes", "--save", "")
+
+
+def check(case, *words, code=0):
+    tool = Path(case.strata).resolve().parent / "strata-check"
+    done = subprocess.run([tool, *map(str, words)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == code, f"strata-check {words}: {done.returncode}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def flip(path, offset):
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 1
+    path.write_bytes(data)
+
+
+def dumps(case):
+    """Intact dumps of both servers, and a flipped bit."""
+    for name, make in (("ours", case.ours), ("redis", case.redis)):
+        folder = case.path(name)
+        with make(folder) as server:
+            fill(server.connect())
+            keys = len(contents(server.connect()))
+            pipeline(server.connect(), [("SAVE",)])
+        found = json.loads(check(case, "rdb", folder / "dump.rdb", "--json"))
+        assert found["facts"]["keys"] >= keys and found["facts"]["checksum"] == "verified", found
+        flip(folder / "dump.rdb", 200)
+        found = json.loads(check(case, "rdb", folder / "dump.rdb", "--json", code=1))
+        assert len(found["findings"]) == 1, found
+
+
+def repaired_log(case):
+    """One lost batch; Strata refuses, the repaired log starts on both servers with everything else."""
+    folder = case.path("log")
+    with case.ours(folder, *LOG) as server:
+        connection = server.connect()
+        for n in range(20):
+            pipeline(connection, [("SET", f"key{n}", "value")])
+        shut_down(server)
+    check(case, "aof", folder)
+    increment = next((folder / "appendonlydir").glob("*.incr.aof"))
+    flip(increment, increment.read_bytes().index(b"key7"))
+    assert "DAMAGE" in check(case, "aof", folder, code=1)
+    check(case, "aof", folder, "--fix", code=3)
+    check(case, "aof", folder)
+    for make in (case.ours, case.redis):
+        with make(folder, *LOG) as server:
+            connection = server.connect()
+            found = {n for n in range(20) if connection.command("GET", f"key{n}").value == b"value"}
+            assert found == set(range(20)) - {7}, found
+
+
+def restored_and_backed_up(case):
+    """A backup of a running server; its own log restored at the position where the backup ended."""
+    folder = case.path("log")
+    with case.ours(folder, *LOG) as server:
+        connection = server.connect()
+        fill(connection)
+        expected = contents(connection)
+        check(case, "backup", "--from", folder, "--to", case.folder / "copy")
+        end = json.loads(check(case, "aof", case.folder / "copy", "--json"))["facts"]["end_position"]
+        pipeline(connection, [("FLUSHALL",), ("SET", "later", 1)])
+    check(case, "restore", "--at", f"@{end}", "--from", folder, "--to", case.folder / "then")
+    for name in ("copy", "then"):
+        for make in (case.ours, case.redis):
+            with make(case.folder / name, *LOG) as server:
+                require_same(contents(server.connect()), expected, f"{name} on {make.__name__}")
+
+
+def timestamps_of_redis(case):
+    """A log of redis-server with aof-timestamp-enabled, restored at a second."""
+    folder = case.path("redis")
+    with case.redis(folder, *LOG, "--aof-timestamp-enabled", "yes") as server:
+        connection = server.connect()
+        pipeline(connection, [("SET", "a", 1)])
+        second = int(connection.command("TIME").value[0].value)
+        while int(connection.command("TIME").value[0].value) <= second + 1:
+            pass
+        pipeline(connection, [("SET", "a", 2)])
+        shut_down(server)
+    check(case, "restore", "--at", second, "--from", folder, "--to", case.folder / "then")
+    with case.ours(case.folder / "then", *LOG) as server:
+        assert server.connect().command("GET", "a").value == b"1"
+
+
+def wrong_usage(case):
+    for words in ((), ("rdb",), ("rdb", case.folder / "nothing"), ("aof", case.path("empty")),
+                  ("restore", "--at", "x", "--from", "a", "--to", "b")):
+        check(case, *words, code=2)
+    assert "Exit codes" in check(case, "--help")
+
+
+CASES = (dumps, repaired_log, restored_and_backed_up, timestamps_of_redis, wrong_usage)
+
+if __name__ == "__main__":
+    sys.exit(run_cases(CASES, __doc__))
