@@ -5,6 +5,10 @@
 // and above kHeldBytesMax the receive is cancelled, so that the other side feels it; the next
 // receive() takes the copy first. A provided buffer goes back to the ring when its upcall returns.
 //
+// A multishot receive that took data does not look again when the end of the stream came along with the data
+// (seen with Linux 6.18): it waits for a wake-up that has been. So a poll for the hang-up lies beside it, and
+// when that fires the receive is cancelled and armed anew, which finds the end.
+//
 //   1. in_flight counts the submissions of a channel whose last completion has not come. A detached
 //      channel (handler == nullptr) lives, and its descriptor stays open, until that is zero: no
 //      completion finds a dead channel, and no queued submission finds a reused descriptor.
@@ -66,6 +70,7 @@ struct alignas(16) UringChannel final : IoChannel {
   bool accept_armed = false;
   bool watches_hangup = false;
   bool hangup_armed = false;
+  bool hangup_seen = false;
   bool send_cancelled = false;
 };
 
@@ -377,6 +382,7 @@ void UringBackend::arm_receive(UringChannel& channel) {
   label(entry, channel, Op::kReceive);
   channel.receive_armed = true;
   channel.receive_cancelled = false;
+  if (!channel.hangup_seen) arm_hangup(channel);
 }
 
 bool UringBackend::start_receive(IoChannel* receiver, Result<Bytes>& ready) {
@@ -461,7 +467,13 @@ void UringBackend::arm_hangup(UringChannel& channel) {
 
 void UringBackend::on_hangup(UringChannel& channel) {
   channel.hangup_armed = false;
-  if (channel.handler != nullptr && !channel.is_receiving) tell_hangup(channel);
+  channel.hangup_seen = true;
+  if (channel.handler == nullptr) return;
+  if (channel.receive_armed && !channel.receive_cancelled) {
+    channel.receive_cancelled = true;
+    cancel(channel, Op::kReceive);
+  }
+  if (!channel.is_receiving) tell_hangup(channel);
 }
 
 void UringBackend::tell_hangup(UringChannel& channel) {
