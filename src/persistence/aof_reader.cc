@@ -132,8 +132,9 @@ Status AofReader::verify(BaseLoader& base_loader) { return run(nullptr, base_loa
 
 Status AofReader::run(Applier* applier, BaseLoader& base_loader) {
   report_ = AofReport{};
+  const bool may_write = applier != nullptr && !options_.read_only;
   report_.failed_file = location_.append_filename + ".manifest";
-  Result<Manifest> manifest = find_manifest(fs_, location_, applier != nullptr);
+  Result<Manifest> manifest = find_manifest(fs_, location_, may_write);
   if (!manifest && manifest.error().code == Errc::kNotFound) {
     report_.failed_file.clear();
     return {};
@@ -147,7 +148,7 @@ Status AofReader::run(Applier* applier, BaseLoader& base_loader) {
   if (!cut) return {};
   note_cut(report_, pass.inputs(), *cut);
   report_.failed_file = report_.cut_file;
-  if (applier != nullptr) {
+  if (may_write) {
     TRY(cut_files(fs_, location_, report_, pass.inputs(), *cut));
   }
   report_.failed_file.clear();

@@ -63,6 +63,7 @@ class BaseLoader {
 struct AofReadOptions {
   bool load_truncated = true;  // aof-load-truncated: for the tail that a real Redis left
   std::function<void(uint64_t bytes_read, uint64_t bytes_total)> on_progress;
+  bool read_only = false;           // load() neither cuts nor upgrades: files stay as they are
   bool test_skip_checksum = false;  // a mutant for the crash tests
 };
 

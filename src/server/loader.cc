@@ -102,6 +102,7 @@ Status Loader::load_log() {
   AofLocation location{".", o.append_directory, o.append_file};
   LoadingProgress& progress = server_.loading();
   AofReadOptions read_options;
+  read_options.read_only = read_only_;
   read_options.load_truncated = o.aof_load_truncated;
   read_options.on_progress = [&](uint64_t read, uint64_t total) {
     progress.loaded_bytes = read;
@@ -126,18 +127,20 @@ Status Loader::load_log() {
     }
   }
   if (report.cut_bytes > 0) {
-    log_warning(
-        fmt::format("The log ended in {} bytes that were not synced and not whole; cut {} at offset {}",
-                    report.cut_bytes, report.cut_file, report.cut_offset));
+    log_warning(fmt::format(
+        "The log ended in {} bytes that were not synced and not whole; {} {} at offset {}", report.cut_bytes,
+        read_only_ ? "a start would cut" : "cut", report.cut_file, report.cut_offset));
   }
   if (!report.found) {
     // A log is wanted and there is none: a dump file becomes its base.
     if (auto info = real_file_system().info(o.dump_file)) {
       TRY(load_dump(o.dump_file));
+      if (read_only_) return {};
       TRY_ASSIGN(report, adopt_rdb_base(real_file_system(), location, o.dump_file));
       log_notice(fmt::format("{} is now the base of the append only log", o.dump_file));
     }
   }
+  if (read_only_) return {};
   OpLogOptions log_options;
   log_options.policy = o.append_sync;
   log_options.salt = server_.log_salt();

@@ -17,6 +17,8 @@ class Server;
 class Loader {
  public:
   explicit Loader(Server& server) : server_(server) {}
+  // For strata-server --check: loads, changes no file and opens no log.
+  void set_read_only() { read_only_ = true; }
   Status run();
   // The error of run(), with the file it is about.
   std::string explain(const Error& error) const;
@@ -26,6 +28,7 @@ class Loader {
   Status load_log();
 
   Server& server_;
+  bool read_only_ = false;
   std::string failed_file_;
   std::string detail_;
 };

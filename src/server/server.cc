@@ -62,6 +62,29 @@ int Server::run() {
   return finish();
 }
 
+int Server::check() {
+  Options& o = options();
+  set_log_level(o.log_level);
+  if (Status status = change_directory(o.directory); !status) {
+    fmt::print(stderr, "Can't chdir to '{}': {}\n", o.directory, describe(status.error()));
+    return 1;
+  }
+  if (!make_workers()) return 1;
+  Loader loader(*this);
+  loader.set_read_only();
+  if (Status status = loader.run(); !status) {
+    fmt::print("The data cannot be loaded: {}\n", loader.explain(status.error()));
+    return 1;
+  }
+  uint64_t keys = 0;
+  for (uint32_t s = 0; s < keyspace_->shard_count(); ++s) {
+    for (uint16_t db = 0; db < keyspace_->database_count(); ++db)
+      keys += keyspace_->shard(s).database(db).count();
+  }
+  fmt::print("The data is good: {} keys, those past their deadline included\n", keys);
+  return 0;
+}
+
 bool Server::prepare_process() {
   Options& o = options();
   if (Status status = set_log_file(o.log_file); !status) {

@@ -61,6 +61,9 @@ class Server {
 
   // Listens, loads the data and serves until told to stop. Returns the process's exit code.
   int run();
+  // strata-server --check: loads the data as run() would, says what it found, serves nobody and changes no
+  // file. 0: a start would succeed.
+  int check();
 
   // Begins an orderly end: on any thread, also on a worker's. `save`: yes, no, or as save points are
   // configured.

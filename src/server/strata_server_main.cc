@@ -9,6 +9,7 @@
 
 int main(int argc, char** argv) {
   std::vector<std::string> args(argv + 1, argv + argc);
+  const bool check_only = std::erase(args, "--check") > 0;
   auto configuration = strata::Configuration::from_command_line(args);
   if (!configuration) {
     fmt::print(stderr, "{}\n", configuration.error());
@@ -16,7 +17,7 @@ int main(int argc, char** argv) {
   }
   if (!*configuration) return 0;  // --help, --version: printed
   strata::Server server(std::move(*configuration));
-  int exit_code = server.run();
+  int exit_code = check_only ? server.check() : server.run();
   std::fflush(nullptr);
   // Connections and values are not taken apart one by one: the process's end does that.
   std::_Exit(exit_code);

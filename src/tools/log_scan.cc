@@ -134,6 +134,8 @@ class Scanner {
       }
       return add(piece);
     }
+    if (const uint64_t filler = filler_bytes(); filler > 0)
+      return add({LogPiece::Kind::kFiller, at_, filler});
     const uint64_t next = next_batch();
     if (next < file_.size() || rest().starts_with(kBatchMark)) {
       const char* what = rest().starts_with(kBatchMark) ? "a batch whose header or checksum is wrong"
@@ -141,6 +143,12 @@ class Scanner {
       return add({LogPiece::Kind::kDamage, at_, next - at_, what});
     }
     read_foreign();
+  }
+
+  // Of a line of '#' alone, in a file of ours.
+  uint64_t filler_bytes() const {
+    const size_t end = scan_.has_opening ? rest().find_first_not_of('#') : 0;
+    return end != Bytes::npos && end > 0 && rest()[end] == '\n' ? end + 1 : 0;
   }
 
   uint64_t next_batch() {

@@ -19,8 +19,9 @@ namespace strata {
 constexpr uint64_t kScanFactorMax = 64;
 constexpr uint64_t kScanBytesMin = 64 << 20;
 
+// Filler: lines of '#' alone between batches.
 struct LogPiece {
-  enum class Kind : uint8_t { kOpening, kBatch, kForeign, kDamage } kind;
+  enum class Kind : uint8_t { kOpening, kBatch, kFiller, kForeign, kDamage } kind;
   uint64_t offset;  // in the file
   uint64_t bytes;
   const char* what = "";      // what is wrong; of a batch, with its header's form only

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cases import run_cases, shut_down
+from cases import data_files, run_cases, shut_down
 from dataset import contents, fill, pipeline, require_same
 
 LOG = ("--appendonly", "yes", "--save", "")
@@ -97,6 +97,33 @@ def timestamps_of_redis(case):
         assert server.connect().command("GET", "a").value == b"1"
 
 
+def served_by_nobody(case):
+    """strata-server --check: the exit code of a start, without one; no file changes."""
+    folder = case.path("checked")
+    with case.ours(folder, *LOG) as server:
+        fill(server.connect())
+        server.kill()
+    increment = next((folder / "appendonlydir").glob("*.incr.aof"))
+    whole = increment.read_bytes()
+    words = [case.strata, "--dir", folder, "--threads", str(case.threads), *LOG, "--check"]
+
+    def run(code, *texts):
+        before = data_files(folder)
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+        assert done.returncode == code and all(text in done.stdout for text in texts), f"{done.returncode}: {done.stdout}"
+        assert data_files(folder) == before, "a check changed a file"
+
+    run(0, "The data is good")
+    increment.write_bytes(whole + b"*3\r\n$3\r\nSET")
+    run(0, "a start would cut", increment.name, f"offset {len(whole)}")
+    increment.write_bytes(b"#SO:99" + whole[6:])
+    run(1, "cannot be loaded", increment.name)
+    for name in data_files(folder):
+        (folder / name).unlink()
+    (folder / "dump.rdb").write_bytes(b"REDIS0010\xfe\x00\x00\x01a")
+    run(1, "cannot be loaded", "dump.rdb")
+
+
 def wrong_usage(case):
     for words in ((), ("rdb",), ("rdb", case.folder / "nothing"), ("aof", case.path("empty")),
                   ("restore", "--at", "x", "--from", "a", "--to", "b")):
@@ -104,7 +131,7 @@ def wrong_usage(case):
     assert "Exit codes" in check(case, "--help")
 
 
-CASES = (dumps, repaired_log, restored_and_backed_up, timestamps_of_redis, wrong_usage)
+CASES = (dumps, repaired_log, restored_and_backed_up, served_by_nobody, timestamps_of_redis, wrong_usage)
 
 if __name__ == "__main__":
     sys.exit(run_cases(CASES, __doc__))
