@@ -35,6 +35,9 @@ Result<std::optional<AofReaderRun::Cut>> AofReaderRun::read_all() {
     if (current.damaged_at) {
       TRY_ASSIGN(cut, resolve_damage(i, current));
     }
+    // The first increment says where positions are, or they begin with it; an opening in a later one must
+    // agree. Else an increment that has become empty would be missing without a word.
+    position_is_known_ |= !inputs_[i].is_base;
     bytes_before_ += inputs_[i].bytes;
     report_.last_increment_is_bare = current.has_opening && !current.has_records && !inputs_[i].is_base;
   }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 #include <map>
 
 #include "persistence/log_batch.h"
@@ -19,13 +20,20 @@ using namespace log_test;  // NOLINT
 
 const AofLocation kLocation{.directory = "/data"};
 
-// Two starts, a rotation, groups; about 4 kB in three increments.
-void write_log(FileSystem& fs, bool seal) {
+// STRATA_DAMAGE_BYTES=100000 makes the log of EverySingleBit about as large (./dev crash); else it has 4 kB.
+int rounds_wanted() {
+  constexpr int kBytesPerRound = 440;
+  const char* text = std::getenv("STRATA_DAMAGE_BYTES");
+  return text == nullptr ? 8 : std::max(8, std::atoi(text) / kBytesPerRound);
+}
+
+// Two starts, a rotation, groups; about 4 kB in three increments, for 8 rounds each.
+void write_log(FileSystem& fs, bool seal, int rounds = 8) {
   for (int start = 0; start < 2; ++start) {
     auto log = open_log(fs, kLocation, test_options(SyncPolicy::kAlways));
-    for (int i = 0; i < 8; ++i) {
+    for (int i = 0; i < rounds; ++i) {
       append(*log, static_cast<uint16_t>(i % 2),
-             {"SET", "key" + std::to_string(i), std::string(20 + i, 'v')});
+             {"SET", "key" + std::to_string(i), std::string(20 + i % 8, 'v')});
       RecordBuilder group;
       const std::array<Bytes, 2> args = {"INCR", "counter"};
       group.add(0, args);
@@ -98,13 +106,48 @@ Counts flip_every_bit(SimFileSystem& fs, std::string_view suffix) {
 TEST(OpLogDamage, EverySingleBit) {
   SimFileSystem fs({.seed = 1, .trace = false});
   ASSERT_TRUE(fs.create_directory("/data"));
-  write_log(fs, false);
+  write_log(fs, false, rounds_wanted());
   const Counts counts = flip_every_bit(fs, "");
   EXPECT_GT(counts.refused, counts.cut * 5);
   EXPECT_GT(counts.cut, 0u) << "the last batch: nothing attests its sync";
   std::printf("%llu flips refused, %llu cut, %llu without effect\n",
               static_cast<unsigned long long>(counts.refused), static_cast<unsigned long long>(counts.cut),
               static_cast<unsigned long long>(counts.same));
+}
+
+// Cut at every byte, each file alone: refused, or a prefix of what was there and said so; the last batch is
+// the only thing that may go without a word, where the file ends exactly between batches.
+TEST(OpLogDamage, EveryTruncation) {
+  SimFileSystem fs({.seed = 1, .trace = false});
+  ASSERT_TRUE(fs.create_directory("/data"));
+  write_log(fs, false);
+  const std::vector<std::string> expected = recover(fs, kLocation).lines;
+  std::map<std::string, std::string> files;
+  const std::vector<std::string> names = fs.list(kLocation.log_directory()).value();
+  for (const std::string& name : names) files[name] = read_file(fs, kLocation.path_of(name));
+  uint64_t refused = 0;
+  uint64_t cut = 0;
+  uint64_t silent = 0;
+  for (const auto& [name, bytes] : files) {
+    for (size_t size = 0; size < bytes.size(); ++size) {
+      write_file(fs, kLocation.path_of(name), Bytes(bytes).substr(0, size));
+      const Recovered recovered = recover(fs, kLocation);
+      const std::string where = name + " cut to " + std::to_string(size);
+      const bool is_last = name.ends_with(".3.incr.aof");
+      if (!recovered.status) {
+        ++refused;
+      } else {
+        EXPECT_LE(recovered.lines.size(), expected.size()) << where;
+        EXPECT_TRUE(std::equal(recovered.lines.begin(), recovered.lines.end(), expected.begin())) << where;
+        recovered.report.cut_bytes > 0 ? ++cut : ++silent;
+        EXPECT_TRUE(is_last || recovered.lines == expected) << where << ": more than a seal is missing";
+      }
+      for (const auto& [restored, contents] : files) write_file(fs, kLocation.path_of(restored), contents);
+    }
+  }
+  EXPECT_GT(refused, 1000u);
+  EXPECT_GT(cut, 100u);
+  EXPECT_LE(silent, 20u) << "ends between batches, which no file can tell from the end";
 }
 
 // After a clean stop the seal attests everything: only damage to the seal itself can be cut.
