@@ -116,12 +116,26 @@ size_t Dispatcher::run_batch(Connection& connection, std::span<const ParsedComma
   uint64_t from_byte = connection.output().appended_total();
   uint64_t began = cycles_now();
   size_t run_begin = 0;
+  // Counts the commands of the run that executed here, those before `end`.
+  auto count_run = [&](size_t end) {
+    uint64_t now = cycles_now();
+    const RegisteredCommand* command = prepared_[run_begin].command;
+    if (end > run_begin && command && command->command->run) {
+      record(*command, commands[end - 1].args, session, end - run_begin, now - began);
+    }
+    began = now;
+    run_begin = end;
+  };
   size_t i = 0;
   wait_sequence_ = 0;
   while (i < commands.size()) {
     const RegisteredCommand* command = prepared_[i].command;
     jobs_absorbed_ = 0;
-    if (!run_one(connection, commands.subspan(i), i)) break;
+    const size_t position = i;
+    if (!run_one(connection, commands.subspan(i), i)) {
+      count_run(i);
+      break;
+    }
     i += 1 + jobs_absorbed_;
     if (connection.is_over_output_limit() && connection.stall_reason() == Stall::kNone) {
       connection.stall(Stall::kOutputFull);
@@ -129,16 +143,8 @@ size_t Dispatcher::run_batch(Connection& connection, std::span<const ParsedComma
     bool stopped = connection.stall_reason() != Stall::kNone || connection.ending();
     bool goes_on = !stopped && i < commands.size() && prepared_[i].command == command && command &&
                    (command->flags & kFast) && !exact;
-    if (!goes_on) {
-      uint64_t now = cycles_now();
-      if (command && stopped && connection.stall_reason() == Stall::kJob) {
-        // Counted where it runs.
-      } else if (command && command->command->run) {
-        record(*command, commands[i - 1].args, session, i - run_begin, now - began);
-      }
-      began = now;
-      run_begin = i;
-    }
+    // What a job took along is counted where it runs.
+    if (!goes_on) count_run(connection.stall_reason() == Stall::kJob ? position : i);
     if (stopped) break;
   }
   worker_.metrics().commands_processed.add(i);

@@ -57,6 +57,35 @@ class Pipelines : public StressTest {
   }
 };
 
+// A run of equal commands that ended in one that had to wait was once counted from there on only. Here the
+// last waits for the latch of an LREM.
+TEST_F(Pipelines, EachCommandIsCountedOnce) {
+  start();
+  Strings push = {"RPUSH", "large"};
+  push.resize(50'000, "element");
+  ASSERT_FALSE(connect()->call(push).is_error());
+  constexpr int64_t kCommands = 8;
+  std::string pipeline;
+  for (int64_t i = 1; i < kCommands; ++i) pipeline += encode({"LLEN", "small"});
+  pipeline += encode({"LLEN", "large"});
+  std::atomic<int64_t> sent{0};
+  add(1, [&](Client& client, uint64_t) {
+    while (running()) EXPECT_EQ(client.call({"LREM", "large", "0", "another"}).integer, 0);
+  });
+  add(4, [&](Client& client, uint64_t) {
+    while (running()) {
+      client.send(pipeline);
+      for (int64_t i = 0; i < kCommands; ++i) EXPECT_EQ(client.read().type, ':');
+      sent += kCommands;
+    }
+  });
+  run();
+  auto client = connect();
+  std::string stats = client->call({"INFO", "commandstats"}).text;
+  std::string wanted = "cmdstat_llen:calls=" + std::to_string(sent.load()) + ",";
+  EXPECT_NE(stats.find(wanted), std::string::npos) << wanted << " is not in\n" << stats;
+}
+
 TEST_F(Pipelines, OfAnyLength) {
   start();
   uint64_t stream = 1;
