@@ -6,6 +6,7 @@
 
 #include "tools/check.h"
 #include "tools/copies.h"
+#include "tools/dump.h"
 
 namespace {
 
@@ -13,6 +14,19 @@ constexpr const char* kFooter =
     "Exit codes: 0 nothing is wrong; 1 damage was found; 2 the arguments are wrong or a file cannot be "
     "read;\n"
     "3 damage was found and --fix has written what is intact. Stop the server before you use --fix.";
+
+int tell_dump(const std::string& path, size_t biggest_count, bool as_json) {
+  const auto dump = describe_dump(strata::real_file_system(), path, biggest_count);
+  if (dump) {
+    fmt::print("{}", as_json ? dump->dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"
+                             : strata::dump_text(*dump));
+    return 0;
+  }
+  fmt::print(stderr, "strata-check: {}: {} ({}), offset {}\n", path, dump.error().what,
+             strata::error_text(dump.error().code), dump.error().offset);
+  return static_cast<int>(dump.error().code == strata::Errc::kCorruption ? strata::CheckExit::kDamaged
+                                                                         : strata::CheckExit::kCannotRead);
+}
 
 int tell_copy(const strata::Status& status, const strata::CopyReport& report) {
   if (status) {
@@ -38,7 +52,12 @@ int main(int argc, char** argv) {
   CLI::App* rdb = app.add_subcommand("rdb", "a dump file: frame, checksum, and every value to its last byte");
   CLI::App* aof =
       app.add_subcommand("aof", "a log: a data directory, a log's directory, or one of its files");
-  for (CLI::App* command : {rdb, aof}) {
+  CLI::App* dump =
+      app.add_subcommand("dump", "what a dump file or an RDB base holds: types, sizes, biggest keys");
+  size_t biggest_count = 10;
+  dump->add_option("--biggest", biggest_count, "how many of the biggest keys")
+      ->check(CLI::Range(size_t{0}, strata::kBiggestKeysMax));
+  for (CLI::App* command : {rdb, aof, dump}) {
     command->add_option("path", path, "file or directory")->required();
     command->add_flag("--json", as_json, "for programs");
     command->footer(kFooter);
@@ -62,6 +81,7 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : static_cast<int>(strata::CheckExit::kCannotRead);
   }
   strata::FileSystem& fs = strata::real_file_system();
+  if (dump->parsed()) return tell_dump(path, biggest_count, as_json);
   strata::CopyReport copied;
   if (restore->parsed()) {
     const std::optional<strata::RestorePoint> point = strata::parse_restore_point(at);

@@ -38,6 +38,11 @@ def dumps(case):
             pipeline(server.connect(), [("SAVE",)])
         found = json.loads(check(case, "rdb", folder / "dump.rdb", "--json"))
         assert found["facts"]["keys"] >= keys and found["facts"]["checksum"] == "verified", found
+        held = json.loads(check(case, "dump", folder / "dump.rdb", "--json", "--biggest", 3))
+        assert held["keys"] == found["facts"]["keys"] and len(held["biggest"]) == 3, held
+        assert held["types"]["list"]["keys"] == found["facts"]["lists"], held
+        assert held["types"]["zset"]["keys"] == found["facts"]["sorted_sets"], held
+        assert f"{held['keys']} keys" in check(case, "dump", folder / "dump.rdb")
         flip(folder / "dump.rdb", 200)
         found = json.loads(check(case, "rdb", folder / "dump.rdb", "--json", code=1))
         assert len(found["findings"]) == 1, found
