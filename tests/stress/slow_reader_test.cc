@@ -1,6 +1,8 @@
 // A reply is what the value was, however slowly it is read and whatever happens to the value meanwhile; and
 // clients that do not read at all are paused and cost nobody else anything.
 
+#include <algorithm>
+
 #include "stress.h"
 
 namespace stress {
@@ -91,6 +93,33 @@ TEST_F(SlowReader, ListOfLargeElementsIsWhatItWas) {
       other->call({"DEL", "list"});
     });
   }
+}
+
+// The default keeps a client that does not read its one large reply (until client-stall-timeout, a minute);
+// client-output-buffer-limit does not.
+TEST_F(SlowReader, OutputBufferLimitClosesWhoDoesNotRead) {
+  start();
+  auto other = connect();
+  ASSERT_EQ(other->call({"SET", "large", pattern(16'000'000, 1)}).text, "OK");
+  ASSERT_EQ(other->call({"SET", "small", pattern(100'000, 2)}).text, "OK");
+  auto greedy = connect(kSmallBuffer), modest = connect(kSmallBuffer);
+  greedy->send_without_reading(encode({"GET", "large"}), 1000);
+  ASSERT_FALSE(greedy->read_raw(16, kReplyDeadlineMs).empty());
+  modest->send_without_reading(encode({"GET", "small"}), 1000);
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  std::string list = other->call({"CLIENT", "LIST"}).text;
+  EXPECT_EQ(std::count(list.begin(), list.end(), '\n'), 3) << list;
+  ASSERT_EQ(other->call({"CONFIG", "SET", "client-output-buffer-limit", "normal 4mb 0 0"}).text, "OK");
+  for (int64_t end = now_ms() + 20'000; now_ms() < end;) {
+    list = other->call({"CLIENT", "LIST"}).text;
+    if (std::count(list.begin(), list.end(), '\n') == 2) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_EQ(std::count(list.begin(), list.end(), '\n'), 2) << list;
+  EXPECT_EQ(modest->read().text.size(), 100'000u) << "below the limit nobody is closed";
+  greedy.reset();
+  modest.reset();
+  expect_alone(*other);
 }
 
 // On a hot shard nearly all of their commands come back as queued jobs.
