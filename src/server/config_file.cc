@@ -23,7 +23,7 @@ constexpr const char* kUsage =
     "       strata-server - (read config from stdin)\n"
     "       strata-server -v or --version\n"
     "       strata-server -h or --help\n"
-    "       strata-server [/path/to/redis.conf] [options] --check   load the data, say whether it is good, end\n"
+    "       strata-server [/path/to/redis.conf] [options] --check  load the data and say whether it is good\n"
     "\n"
     "Examples:\n"
     "       strata-server (run the server with Strata's defaults: appendonly yes, appendfsync everysec)\n"
