@@ -189,7 +189,8 @@ bool Worker::keep_house() {
     }
   }
   if (next_due_ms != INT64_MAX && keyspace.active_expiry()) {
-    loop_->limit_sleep(loop_->now_us() + std::max<int64_t>(1, next_due_ms - now_ms) * 1000);
+    // The cron wakes the loop before a deadline further off, which may be as far as the number goes.
+    loop_->limit_sleep(loop_->now_us() + std::clamp<int64_t>(next_due_ms - now_ms, 1, kCronMs) * 1000);
   }
   return more;
 }
