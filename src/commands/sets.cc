@@ -1,3 +1,5 @@
+#include "commands/sets.h"
+
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -274,6 +276,15 @@ constexpr KeySpec kSourceAndTarget[] = {
     {.flags = kKeyRW | kKeyAccess | kKeyDelete},
     {.flags = kKeyRW | kKeyInsert, .index = 2},
 };
+constexpr KeySpec kTargetAndSources[] = {
+    {.flags = kKeyOW | kKeyUpdate},
+    {.flags = kKeyRO | kKeyAccess, .index = 2, .last = -1},
+};
+constexpr KeySpec kCountedKeys[] = {{.flags = kKeyRO | kKeyAccess, .count_index = 0, .first_key = 1}};
+
+constexpr const char* kInterComplexity =
+    "O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets.";
+constexpr const char* kUnionComplexity = "O(N) where N is the total number of elements in all given sets.";
 
 // clang-format off
 constexpr Command kSetCommands[] = {
@@ -314,6 +325,27 @@ constexpr Command kSetCommands[] = {
      .summary = "Incrementally iterate Set elements", .run = sscan, .tips = "nondeterministic_output"},
     {.name = "smove", .syntax = "source destination member", .flags = kWrite | kFast, .keys = kSourceAndTarget,
      .acl = kAclSet, .summary = "Move a member from one set to another", .run = smove},
+    {.name = "sinter", .syntax = "key [key ...]", .flags = kReadOnly, .keys = kAllKeysRead, .acl = kAclSet,
+     .complexity = kInterComplexity, .summary = "Intersect multiple sets", .run = sinter,
+     .tips = "nondeterministic_output_order"},
+    {.name = "sintercard", .syntax = "numkeys key [key ...] [LIMIT limit]", .flags = kReadOnly | kMovableKeys,
+     .keys = kCountedKeys, .acl = kAclSet, .since = "7.0.0", .complexity = kInterComplexity,
+     .summary = "Intersect multiple sets and return the cardinality of the result", .run = sintercard},
+    {.name = "sinterstore", .syntax = "destination key [key ...]", .flags = kWrite | kDenyOom,
+     .keys = kTargetAndSources, .acl = kAclSet, .complexity = kInterComplexity,
+     .summary = "Intersect multiple sets and store the resulting set in a key", .run = sinterstore},
+    {.name = "sunion", .syntax = "key [key ...]", .flags = kReadOnly, .keys = kAllKeysRead, .acl = kAclSet,
+     .complexity = kUnionComplexity, .summary = "Add multiple sets", .run = sunion,
+     .tips = "nondeterministic_output_order"},
+    {.name = "sunionstore", .syntax = "destination key [key ...]", .flags = kWrite | kDenyOom,
+     .keys = kTargetAndSources, .acl = kAclSet, .complexity = kUnionComplexity,
+     .summary = "Add multiple sets and store the resulting set in a key", .run = sunionstore},
+    {.name = "sdiff", .syntax = "key [key ...]", .flags = kReadOnly, .keys = kAllKeysRead, .acl = kAclSet,
+     .complexity = kUnionComplexity, .summary = "Subtract multiple sets", .run = sdiff,
+     .tips = "nondeterministic_output_order"},
+    {.name = "sdiffstore", .syntax = "destination key [key ...]", .flags = kWrite | kDenyOom,
+     .keys = kTargetAndSources, .acl = kAclSet, .complexity = kUnionComplexity,
+     .summary = "Subtract multiple sets and store the resulting set in a key", .run = sdiffstore},
 };
 // clang-format on
 static_assert(well_formed(kSetCommands));
