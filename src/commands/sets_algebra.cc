@@ -2,8 +2,8 @@
 //
 // Intersections and differences need no memory: they walk one set and look each member up in the others, so
 // their members go straight into the reply. An intersection walks the smallest set and asks the next
-// smallest first, a difference asks the largest first: each is the order in which a member is most likely decided early. A
-// union needs to know what it has shown already, so it is built as a set.
+// smallest first, a difference asks the largest first: each is the order in which a member is most likely
+// decided early. A union needs to know what it has shown already, so it is built as a set.
 //
 // A stored result is complete before the target is touched: the target may be one of the sources.
 

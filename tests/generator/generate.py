@@ -39,7 +39,8 @@ def encodings(ours, theirs):
 
 EXACT = by(lambda reply: reply)
 COMPARISONS = {
-    b"keys": by(unordered), b"scan": by(unordered), b"smembers": by(unordered), b"hkeys": by(unordered),
+    b"keys": by(unordered), b"scan": by(unordered), b"smembers": by(unordered), b"sinter": by(unordered),
+    b"sunion": by(unordered), b"sdiff": by(unordered), b"hkeys": by(unordered),
     b"hvals": by(unordered), b"spop": by(unordered), b"hgetall": by(pairs),
     b"randomkey": by(shape), b"srandmember": by(shape),
     b"ttl": within(SECONDS_APART), b"pttl": within(SECONDS_APART * 1000),

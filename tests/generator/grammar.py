@@ -115,6 +115,9 @@ sadd KEY MANY
 sadd KEY MANY_NUMBERS
 srem KEY <MEMBER>
 smembers KEY
+(sinter | sunion | sdiff) KEY [KEY] [KEY]
+(sinterstore | sunionstore | sdiffstore) KEY KEY [KEY] [KEY]
+sintercard 2 KEY KEY [limit COUNT]
 scard KEY
 sismember KEY MEMBER
 spop KEY 1000000
