@@ -20,17 +20,17 @@ bool parse_number(Bytes text, uint64_t& number) {
   return error == std::errc{} && end == text.data() + text.size();
 }
 
-// Whether the annotations in front of a record say that it is from after `seconds`.
-bool is_later(Bytes unit, uint64_t seconds) {
+// The last second that the annotations in front of a record name.
+std::optional<uint64_t> timestamp_of(Bytes unit) {
+  std::optional<uint64_t> last;
   while (unit.starts_with('#')) {
     const size_t end = unit.find("\r\n");
-    if (end == Bytes::npos) return false;
+    if (end == Bytes::npos) break;
     uint64_t stamp = 0;
-    if (unit.starts_with(kTimestampMark) && parse_number(unit.substr(4, end - 4), stamp) && stamp > seconds)
-      return true;
+    if (unit.starts_with(kTimestampMark) && parse_number(unit.substr(4, end - 4), stamp)) last = stamp;
     unit.remove_prefix(end + 2);
   }
-  return false;
+  return last;
 }
 
 Status write_durably(FileSystem& fs, const std::string& path, Bytes contents) {
@@ -56,6 +56,7 @@ class Restorer {
   Restorer(const RestorePoint& at, CopyReport& report) : at_(at), report_(report) {}
 
   bool reached() const { return reached_; }
+  bool has_seen_times() const { return has_seen_times_; }
 
   // What is kept of an increment; nothing when the point lies before it.
   Result<std::string> take(const std::string& path, Bytes text) {
@@ -92,7 +93,9 @@ class Restorer {
 
   bool keeps(Bytes unit, uint64_t record_bytes) {
     reached_ |= at_.position && report_.position + record_bytes > *at_.position;
-    reached_ |= at_.unix_seconds && is_later(unit, *at_.unix_seconds);
+    const std::optional<uint64_t> seconds = timestamp_of(unit);
+    has_seen_times_ |= seconds.has_value();
+    reached_ |= at_.unix_seconds && seconds && *seconds > *at_.unix_seconds;
     return !reached_;
   }
 
@@ -124,6 +127,7 @@ class Restorer {
   const RestorePoint& at_;
   CopyReport& report_;
   bool reached_ = false;
+  bool has_seen_times_ = false;
   bool position_is_known_ = false;
 };
 
@@ -185,6 +189,9 @@ Status restore_log(FileSystem& fs, const std::string& from, const std::string& t
     kept.increments.push_back(file);
     report.bytes += contents.size();
   }
+  // Without this, a log that names no times would come back whole, as if it were old enough.
+  if (at.unix_seconds && !restorer.has_seen_times())
+    return fail(Errc::kInvalidArgument, "the log names no times (#TS: lines): give a position instead");
   report.file_count = kept.increments.size() + (kept.has_base() ? 1 : 0);
   TRY(store_manifest(fs, target, kept));
   return make_durable(fs, target);

@@ -79,6 +79,9 @@ def restored_and_backed_up(case):
         check(case, "backup", "--from", folder, "--to", case.folder / "copy")
         end = json.loads(check(case, "aof", case.folder / "copy", "--json"))["facts"]["end_position"]
         pipeline(connection, [("FLUSHALL",), ("SET", "later", 1)])
+    # Our log names no times: a second must not bring back everything as if it were the answer.
+    check(case, "restore", "--at", 1, "--from", folder, "--to", case.folder / "never", code=2)
+    assert not list((case.folder / "never" / "appendonlydir").glob("*.manifest"))
     check(case, "restore", "--at", f"@{end}", "--from", folder, "--to", case.folder / "then")
     for name in ("copy", "then"):
         for make in (case.ours, case.redis):
