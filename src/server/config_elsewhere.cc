@@ -192,8 +192,6 @@ constexpr Directive kDirectives[] = {
 
     // persistence
     flag("no-appendfsync-on-rewrite", "no", kRewriting),
-    integer("auto-aof-rewrite-percentage", "100", 0, kInt, kRewriting),
-    memory("auto-aof-rewrite-min-size", "67108864", 0, kRewriting),
     flag("aof-rewrite-incremental-fsync", "yes", kRewriting),
     flag("aof-use-rdb-preamble", "yes", kRewriting),
     flag("aof-disable-auto-gc", "no", kRewriting),
