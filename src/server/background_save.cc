@@ -130,7 +130,7 @@ bool BackgroundSave::begin(Kind kind) {
   run->changes = server_.total_changes();
   run->location = {".", o.append_directory, o.append_file};
   run->target = o.dump_file;
-  run->temporary = kind == Kind::kSave ? parent_directory(o.dump_file) + "/" + snapshot_temporary_name("rdb")
+  run->temporary = kind == Kind::kSave ? parent_directory(o.dump_file) + "/" + snapshot_temporary_name("bgsave.rdb")
                                        : snapshot_temporary_name("aof");
   run->snapshot.set_on_room([this] { room_again(); });
   run->snapshot.begin();
