@@ -78,6 +78,7 @@ struct AofReport {
   uint64_t batch_count = 0;
   uint64_t foreign_record_count = 0;
   bool last_increment_is_bare = false;  // ours and without a record: the next start replaces it
+  uint64_t filler_offset = 0;  // where the filler at the end of the last file begins; 0: there is none
 
   uint64_t cut_bytes = 0;  // 0: nothing was cut
   std::string cut_file;

@@ -22,6 +22,16 @@
 // and crc32c(salt text, position text, bytes text, synced-to text, body) matches. Positions count bytes
 // of records (bodies of batches, and what a real Redis appended) since the log's birth.
 //
+// Filler, between batches and behind the last one, is what a prefilled file holds until a batch overwrites
+// it: lines of '#' alone, their '\n' where a 256-byte line of the file ends. To Redis it is a comment at any
+// time, because
+//
+//   1. a batch that overwrites filler lies within one 4,096-byte page of the file and is one write, which a
+//      kill leaves done or not begun (the kernel looks for signals between pages);
+//   2. what a batch leaves of its line still begins with '#': where only the '\n' would remain, that byte
+//      becomes '#' and joins the line to the next one;
+//   3. no single byte remains of a page, so the header in the next one begins a line.
+//
 // The salt enters every checksum, so a client cannot store a value that looks like a valid header of
 // the file it lands in, and so make a start refuse or cut. An opening is durable before the manifest
 // names its file, and everything below its position was durable before: it is a header with
@@ -31,6 +41,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "base/bytes.h"
 
@@ -41,6 +52,10 @@ constexpr Bytes kBatchMark = "#SB:";
 constexpr unsigned kLogFormatVersion = 1;
 constexpr size_t kOpeningBytes = 51;
 constexpr size_t kBatchHeaderBytes = 59;
+constexpr size_t kFillerLineBytes = 256;   // two joined stay far below the 1,000 bytes of a line
+                                           // that Redis skips
+constexpr size_t kFillerPageBytes = 4096;  // filler that was written ahead ends at a multiple of it
+static_assert(kFillerPageBytes % kFillerLineBytes == 0);
 constexpr uint64_t kBatchBodyBytesMax = (uint64_t{1} << 40) - 1;  // what ten digits hold
 
 struct LogOpening {
@@ -69,5 +84,10 @@ void format_batch_header(char* out, const BatchHeader& header);  // kBatchHeader
 bool parse_batch_header(Bytes text, BatchHeader& header);
 // Over everything but the body; crc32c() continues it with the body.
 uint32_t batch_checksum_seed(uint64_t salt, const BatchHeader& header);
+
+// Text of filler for the bytes of a file from `offset` on; its first byte is '#' in any case.
+void format_filler(std::span<char> out, uint64_t offset);
+// May a batch of `bytes` (header included) overwrite filler at `offset`?
+bool fits_in_filler_page(uint64_t offset, uint64_t bytes);
 
 }  // namespace strata

@@ -13,6 +13,8 @@ void LogWriter::attach(File file, uint64_t size, uint64_t position, uint64_t sal
   file_ = std::move(file);
   salt_ = salt;
   current_db_ = 0;
+  filler_is_given_up_ = false;
+  filled_to_.store(0, std::memory_order_relaxed);
   file_bytes_.store(size, std::memory_order_relaxed);
   position_.store(position, std::memory_order_relaxed);
   durable_position_.store(position, std::memory_order_relaxed);
@@ -42,8 +44,17 @@ Result<bool> LogWriter::write_batch() {
       TRY(write_large(record));
       return true;
     }
+    const size_t bytes_before = batch_.size();
+    const int32_t db_before = current_db_;
     select(record.first_db);
     batch_.append(record.payload);
+    if (bytes_before == kBatchHeaderBytes) {
+      TRY(find_room(batch_.size()));
+    } else if (in_filler_ && !fits_in_filler_page(file_bytes(), batch_.size())) {
+      batch_.resize(bytes_before);
+      current_db_ = db_before;
+      break;
+    }
     current_db_ = record.last_db;
     ring_.take(record);
   }
@@ -52,9 +63,30 @@ Result<bool> LogWriter::write_batch() {
   ring_.release_to(ring_.taken());
   const uint64_t sequence = ring_.taken();
   put_header({});
+  const size_t body_bytes = batch_.size() - kBatchHeaderBytes;
   TRY(write_at_end(batch_));
-  advance(batch_.size() - kBatchHeaderBytes, sequence);
+  ++small_batches_;
+  advance(body_bytes, sequence);
   return true;
+}
+
+// Where a batch of so many bytes may begin: moves file_bytes_ there.
+Status LogWriter::find_room(uint64_t bytes) {
+  in_filler_ = false;
+  const bool is_small = fits_in_filler_page(0, bytes);
+  if (!is_small) small_batches_ = 0;
+  if (!has_filler()) return {};
+  if (!is_small) {
+    // Durable before anything is appended: filler that came back with a crash, in front of a torn record that
+    // crosses pages, would make the rest of that record look like what a real Redis appended.
+    TRY(drop_filler());
+    return file_.sync_data();
+  }
+  uint64_t at = file_bytes();
+  if (!fits_in_filler_page(at, bytes)) at += kFillerPageBytes - at % kFillerPageBytes;
+  file_bytes_.store(at, std::memory_order_relaxed);
+  in_filler_ = has_filler();
+  return {};
 }
 
 // A batch of its own, whose body is written from the record's block.
@@ -66,8 +98,9 @@ Status LogWriter::write_large(const LogRing::Record& record) {
   put_header(record.payload);
   const uint64_t body_bytes = batch_.size() - kBatchHeaderBytes + record.payload.size();
   Status status = body_bytes <= kBatchBodyBytesMax
-                      ? write_at_end(batch_)
+                      ? find_room(UINT64_MAX)
                       : fail(Errc::kTooLarge, "a record of the log is too large");
+  if (status) status = write_at_end(batch_);
   if (status) status = write_at_end(record.payload);
   ring_.free_large(record);
   if (status) advance(body_bytes, record.end);
@@ -90,8 +123,44 @@ void LogWriter::put_header(Bytes large_body) {
 }
 
 Status LogWriter::write_at_end(Bytes bytes) {
+  const uint64_t end = file_bytes() + bytes.size();
+  const bool leaves_newline = end % kFillerLineBytes == kFillerLineBytes - 1;
+  if (in_filler_ && leaves_newline) {
+    batch_.push_back('#');  // what is written in filler is always batch_
+    bytes = batch_;
+  }
   TRY(file_.write_at(file_bytes(), bytes));
-  file_bytes_.store(file_bytes() + bytes.size(), std::memory_order_relaxed);
+  file_bytes_.store(end, std::memory_order_relaxed);
+  return {};
+}
+
+bool LogWriter::wants_filler() const {
+  return !failed() && !filler_is_given_up_ && small_batches_ >= prefill_.after_batches &&
+         filler_bytes() + prefill_.chunk_bytes <= prefill_.ahead_bytes;
+}
+
+Status LogWriter::add_filler() {
+  const uint64_t begin = file_bytes() + filler_bytes();
+  // A single byte of a page would remain; behind the next batch it is another one.
+  const bool is_bad_place = begin % kFillerPageBytes == kFillerPageBytes - 1;
+  if (failed() || filler_is_given_up_ || is_bad_place) return {};
+  std::string piece(prefill_.piece_bytes - begin % kFillerPageBytes, '\0');
+  format_filler(piece, begin);
+  const Status written = file_.write_at(begin, piece);
+  if (written) {
+    filled_to_.store(begin + piece.size(), std::memory_order_relaxed);
+    return {};
+  }
+  filler_is_given_up_ = true;
+  Status truncated = file_.truncate(begin);
+  if (!truncated) fail_with(truncated.error());
+  return written;
+}
+
+Status LogWriter::drop_filler() {
+  if (!has_filler()) return {};
+  TRY(file_.truncate(file_bytes()));
+  filled_to_.store(0, std::memory_order_relaxed);
   return {};
 }
 
@@ -105,9 +174,14 @@ Status LogWriter::seal() {
   if (failed()) return std::unexpected(failure_);
   STRATA_ASSERT(durable_position() == position());
   begin_batch();
+  Status status = find_room(kBatchHeaderBytes);
   put_header({});
-  Status status = write_at_end(batch_);
+  if (status) status = write_at_end(batch_);
   if (status) status = file_.sync_data();
+  if (status && has_filler()) {
+    status = drop_filler();
+    if (status) status = file_.sync_all();
+  }
   if (!status) fail_with(status.error());
   return status;
 }

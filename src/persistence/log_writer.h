@@ -8,7 +8,9 @@
 //      shards are never stuck; those writes were never acknowledged.
 //   2. A batch is one write, except that a large record's block follows its header from where it lies.
 //   3. Every increment begins in database 0, like a fresh connection.
-//   4. A half-written batch stays in the file as it is; recovery cuts it.
+//   4. Filler (log_batch.h draws it) that lies ahead is overwritten, one page at a time; a record larger than
+//      a page drops it, and then the file grows as any other.
+//   5. A half-written batch stays in the file as it is; recovery cuts it.
 
 #pragma once
 
@@ -17,6 +19,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "persistence/log_batch.h"
 #include "persistence/log_ring.h"
 #include "platform/file_system.h"
 
@@ -25,9 +28,16 @@ namespace strata {
 constexpr size_t kBatchBytes = 1 << 20;  // a batch takes no further record beyond it
 static_assert(kBatchBytes > kInlineRecordBytes);
 
+struct PrefillOptions {
+  uint64_t after_batches = 64;       // begins, and goes on after a large record, after so many small batches
+  uint64_t ahead_bytes = 4 << 20;    // as far ahead of the writer
+  uint64_t chunk_bytes = 1 << 20;    // written, then synced, before the next
+  uint64_t piece_bytes = 128 << 10;  // written at once: the lock is held for as long; whole pages
+};
+
 class LogWriter {
  public:
-  explicit LogWriter(LogRing& ring) : ring_(ring) {}
+  LogWriter(LogRing& ring, const PrefillOptions& prefill) : ring_(ring), prefill_(prefill) {}
 
   // Goes on in `file`, which holds `size` bytes, all durable, and so is everything below `position`.
   void attach(File file, uint64_t size, uint64_t position, uint64_t salt);
@@ -47,6 +57,12 @@ class LogWriter {
   Sync begin_sync();
   void finish_sync(const Sync& sync, const Status& status);
 
+  // Prefilling. Another piece of filler is worth its while; writes one (no disk space is no failure of the
+  // log: then there is no more of it in this file). Truncates what is left of it.
+  bool wants_filler() const;
+  Status add_filler();
+  Status drop_filler();
+
   void fail_with(const Error& error);
 
   // Any thread.
@@ -55,6 +71,11 @@ class LogWriter {
   uint64_t position() const { return position_.load(std::memory_order_relaxed); }
   uint64_t durable_position() const { return durable_position_.load(std::memory_order_relaxed); }
   uint64_t file_bytes() const { return file_bytes_.load(std::memory_order_relaxed); }
+  // Filler behind the last batch, which file_bytes() does not count.
+  uint64_t filler_bytes() const {
+    const uint64_t filled_to = filled_to_.load(std::memory_order_relaxed);
+    return filled_to > file_bytes() ? filled_to - file_bytes() : 0;
+  }
   uint64_t batch_count() const { return batch_count_.load(std::memory_order_relaxed); }
   uint64_t sync_count() const { return sync_count_.load(std::memory_order_relaxed); }
   bool failed() const { return failed_.load(std::memory_order_acquire); }
@@ -63,7 +84,9 @@ class LogWriter {
  private:
   Result<bool> write_batch();
   Status write_large(const LogRing::Record& record);
+  Status find_room(uint64_t bytes);
   Status write_at_end(Bytes bytes);
+  bool has_filler() const { return filler_bytes() > 0; }
   void select(uint16_t db);
   void begin_batch();
   void put_header(Bytes large_body);
@@ -71,15 +94,20 @@ class LogWriter {
   void discard();
 
   LogRing& ring_;
+  const PrefillOptions prefill_;
   File file_;
   std::string batch_;  // header and body, kept between batches for its memory
   uint64_t salt_ = 0;
   int32_t current_db_ = 0;
+  bool in_filler_ = false;           // the batch in hand overwrites some
+  bool filler_is_given_up_ = false;  // of this file
+  uint64_t small_batches_ = 0;       // in a row
   std::atomic<uint64_t> written_sequence_{0};
   std::atomic<uint64_t> durable_sequence_{0};
   std::atomic<uint64_t> position_{0};
   std::atomic<uint64_t> durable_position_{0};
   std::atomic<uint64_t> file_bytes_{0};
+  std::atomic<uint64_t> filled_to_{0};  // below or at file_bytes_: no filler
   std::atomic<uint64_t> batch_count_{0};
   std::atomic<uint64_t> sync_count_{0};
   Error failure_{Errc::kIo};

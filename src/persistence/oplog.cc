@@ -31,7 +31,7 @@ class OpLog::Impl {
         location_(std::move(location)),
         options_(options),
         ring_(ring),
-        writer_(ring),
+        writer_(ring, options.prefill),
         policy_(options.policy),
         salt_state_(options.salt != 0 ? options.salt : random_u64()) {
     ring_.set_overflow_handler([this] { write_now(); });
@@ -80,6 +80,31 @@ class OpLog::Impl {
   Status sync_once() {
     std::scoped_lock one_at_a_time(sync_mutex_);
     return sync_locked();
+  }
+
+  // Its sync has a descriptor of its own: an error is told once to each, so this one cannot swallow what the
+  // log's own syncs must hear of.
+  Status prefill_chunk() {
+    lock_.lock();
+    const uint64_t seq = increment_seq_.load(std::memory_order_relaxed);
+    const bool wanted = policy() == SyncPolicy::kAlways && writer_.wants_filler();
+    unlock();
+    if (!wanted) return {};
+    TRY_ASSIGN(File file, fs_.open(location_.path_of(increment_name(location_, seq)), OpenMode::kReadWrite));
+    for (uint64_t done = 0; done < options_.prefill.chunk_bytes; done += options_.prefill.piece_bytes) {
+      lock_.lock();
+      const bool is_same = increment_seq_.load(std::memory_order_relaxed) == seq;
+      const Status added = is_same ? writer_.add_filler() : Status{};
+      unlock();
+      if (!added || !is_same) return added;
+    }
+    const Status synced = file.sync_data();
+    if (synced) return {};
+    lock_.lock();
+    if (increment_seq_.load(std::memory_order_relaxed) == seq) writer_.fail_with(synced.error());
+    unlock();
+    notify();
+    return synced;
   }
 
   void request_sync() {
@@ -133,6 +158,7 @@ class OpLog::Impl {
     stats.position = writer_.position();
     stats.pending_sync_bytes =
         stats.position > stats.durable_position ? stats.position - stats.durable_position : 0;
+    stats.filler_bytes = writer_.filler_bytes();
     stats.increment_seq = increment_seq_.load(std::memory_order_relaxed);
     stats.write_count = writer_.batch_count();
     stats.sync_count = writer_.sync_count();
@@ -171,8 +197,10 @@ class OpLog::Impl {
     (void)writer_.write_complete();
     const LogWriter::Sync sync = writer_.begin_sync();
     if (sync.file != nullptr) sync_in_flight_.store(true, std::memory_order_relaxed);
+    const bool wants_filler = policy() == SyncPolicy::kAlways && writer_.wants_filler();
     unlock();
     notify();
+    if (wants_filler) ask_for_filler();
     if (sync.file == nullptr) return status();
     // rotate() changes the file only with sync_mutex_, which is ours.
     const Status synced = options_.test_skip_sync ? Status{} : sync.file->sync_data();
@@ -184,12 +212,23 @@ class OpLog::Impl {
     return status();
   }
 
+  // The sync thread prefills. It looks at the flag before it sleeps, so a lost notification costs nothing but
+  // the wait for the next.
+  void ask_for_filler() {
+    if (filler_wanted_.exchange(true, std::memory_order_relaxed)) return;
+    {
+      std::scoped_lock guard(timer_mutex_);
+    }
+    timer_.notify_one();
+  }
+
   Status rotate_locked() {
     (void)writer_.write_complete();
     const LogWriter::Sync sync = writer_.begin_sync();
     if (sync.file != nullptr) writer_.finish_sync(sync, sync.file->sync_data());
     if (writer_.failed()) return fail(Errc::kReadOnly, "the log has failed");
     const uint64_t seq = manifest_.next_increment_seq();
+    TRY(writer_.drop_filler());  // not synced: filler that comes back with a crash does no harm
     const LogOpening opening{.position = writer_.position(), .salt = splitmix64(salt_state_)};
     TRY_ASSIGN(File file, create_increment(fs_, location_, seq, opening));
     manifest_.increments.push_back({increment_name(location_, seq), seq});
@@ -224,8 +263,15 @@ class OpLog::Impl {
     name_this_thread("strata-sync");
     std::unique_lock guard(timer_mutex_);
     while (!stopping_.load(std::memory_order_acquire)) {
-      timer_.wait_for(guard, std::chrono::milliseconds(options_.sync_interval_ms),
-                      [this] { return stopping_.load(std::memory_order_acquire) || sync_requested_; });
+      timer_.wait_for(guard, std::chrono::milliseconds(options_.sync_interval_ms), [this] {
+        return stopping_.load(std::memory_order_acquire) || sync_requested_ ||
+               filler_wanted_.load(std::memory_order_relaxed);
+      });
+      if (filler_wanted_.exchange(false, std::memory_order_relaxed)) {
+        guard.unlock();
+        (void)prefill_chunk();  // no space: the log goes on without
+        guard.lock();
+      }
       const bool wanted = std::exchange(sync_requested_, false) || policy() == SyncPolicy::kEverySecond;
       if (stopping_.load(std::memory_order_acquire) || !wanted) continue;
       guard.unlock();
@@ -260,6 +306,7 @@ class OpLog::Impl {
   std::atomic<uint64_t> increment_seq_{0};
   std::atomic<uint64_t> delayed_sync_count_{0};
   std::atomic<bool> sync_in_flight_{false};
+  std::atomic<bool> filler_wanted_{false};
   std::function<void()> on_progress_;
 
   std::atomic<uint32_t> bell_{0};
@@ -314,6 +361,7 @@ void OpLog::start() { impl_->start(); }
 Status OpLog::stop() { return impl_->stop(); }
 Status OpLog::rotate() { return impl_->rotate(); }
 Status OpLog::step_sync() { return impl_->sync_once(); }
+Status OpLog::step_prefill() { return impl_->prefill_chunk(); }
 
 Status OpLog::step_write() {
   impl_->write_now();

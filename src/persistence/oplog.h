@@ -25,7 +25,8 @@
 // Cost: append is one atomic addition, a copy and a release store. commit_inline with nothing to write is
 // one compare. A batch is one write(2), and its bytes are copied once and checksummed once.
 // Two threads of its own: the log thread writes and (kAlways) syncs, the sync thread does the sync of
-// every second, so that writes need not wait for it.
+// every second, so that writes need not wait for it, and under kAlways writes filler ahead of the log,
+// because a sync of what was overwritten costs less than one of what was appended (log_batch.h).
 
 #pragma once
 
@@ -40,6 +41,7 @@
 #include "persistence/aof_reader.h"
 #include "persistence/log_record.h"
 #include "persistence/log_ring.h"
+#include "persistence/log_writer.h"
 #include "persistence/manifest.h"
 
 namespace strata {
@@ -51,7 +53,8 @@ enum class SyncPolicy : uint8_t { kAlways, kEverySecond, kNo };
 struct OpLogOptions {
   SyncPolicy policy = SyncPolicy::kEverySecond;
   LogRingOptions ring;
-  uint64_t salt = 0;  // random; makes batch headers unforgeable by clients (docs/formats/oplog.md)
+  PrefillOptions prefill;  // under kAlways
+  uint64_t salt = 0;       // random; makes batch headers unforgeable by clients (docs/formats/oplog.md)
   uint32_t sync_interval_ms = 1000;
   bool test_skip_sync = false;  // a mutant for the crash tests
 };
@@ -63,6 +66,7 @@ struct OpLogStats {
   uint64_t pending_sync_bytes = 0;  // written and not yet durable
   uint64_t position = 0;            // of the next record
   uint64_t durable_position = 0;
+  uint64_t filler_bytes = 0;  // written ahead in the increment; current_bytes does not count them
   uint64_t increment_seq = 0;
   uint64_t write_count = 0;  // batches
   uint64_t sync_count = 0;
@@ -120,6 +124,8 @@ class OpLog {
   // Without threads, for tests: writes what is complete; syncs what is written.
   Status step_write();
   Status step_sync();
+  // Prefills one chunk, if that is worth its while.
+  Status step_prefill();
 
  private:
   class Impl;
