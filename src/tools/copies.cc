@@ -57,6 +57,8 @@ class Restorer {
 
   bool reached() const { return reached_; }
   bool has_seen_times() const { return has_seen_times_; }
+  // Some record is known to be no younger than the wanted second.
+  bool has_seen_older() const { return has_seen_older_; }
 
   // What is kept of an increment; nothing when the point lies before it.
   Result<std::string> take(const std::string& path, Bytes text) {
@@ -95,7 +97,10 @@ class Restorer {
     reached_ |= at_.position && report_.position + record_bytes > *at_.position;
     const std::optional<uint64_t> seconds = timestamp_of(unit);
     has_seen_times_ |= seconds.has_value();
-    reached_ |= at_.unix_seconds && seconds && *seconds > *at_.unix_seconds;
+    if (at_.unix_seconds && seconds) {
+      reached_ |= *seconds > *at_.unix_seconds;
+      has_seen_older_ |= *seconds <= *at_.unix_seconds;
+    }
     return !reached_;
   }
 
@@ -128,6 +133,7 @@ class Restorer {
   CopyReport& report_;
   bool reached_ = false;
   bool has_seen_times_ = false;
+  bool has_seen_older_ = false;
   bool position_is_known_ = false;
 };
 
@@ -192,6 +198,9 @@ Status restore_log(FileSystem& fs, const std::string& from, const std::string& t
   // Without this, a log that names no times would come back whole, as if it were old enough.
   if (at.unix_seconds && !restorer.has_seen_times())
     return fail(Errc::kInvalidArgument, "the log names no times (#TS: lines): give a position instead");
+  // Nor does it say how old its base is.
+  if (at.unix_seconds && manifest.has_base() && !restorer.has_seen_older())
+    return fail(Errc::kInvalidArgument, "this second may lie within the base: the log's first time is later");
   report.file_count = kept.increments.size() + (kept.has_base() ? 1 : 0);
   TRY(store_manifest(fs, target, kept));
   return make_durable(fs, target);

@@ -102,6 +102,25 @@ TEST(Restore, AtEverySecond) {
   }
 }
 
+// The base may be younger than the wanted second: giving it would be an answer to another question.
+TEST(Restore, RefusesASecondBeforeTheFirstTimeBehindABase) {
+  SimFileSystem fs({.seed = 1, .trace = false});
+  ASSERT_TRUE(fs.create_directory("/data"));
+  ASSERT_TRUE(fs.create_directory(kLocation.log_directory()));
+  Manifest manifest;
+  manifest.base = {"appendonly.aof.1.base.aof", 1};
+  manifest.increments = {{increment_name(kLocation, 1), 1}};
+  ASSERT_TRUE(store_manifest(fs, kLocation, manifest));
+  write_file(fs, kLocation.path_of(manifest.base.name), resp({"SET", "k", "0"}));
+  write_file(fs, kLocation.path_of(manifest.increments[0].name), "#TS:1000\r\n" + resp({"SET", "k", "1"}));
+  CopyReport report;
+  const Status early = restore_log(fs, "/data", "/early", {.position = {}, .unix_seconds = 999}, report);
+  ASSERT_FALSE(early);
+  EXPECT_EQ(early.error().code, Errc::kInvalidArgument);
+  ASSERT_TRUE(restore_log(fs, "/data", "/then", {.position = {}, .unix_seconds = 1000}, report));
+  EXPECT_EQ(lines_in(fs, "/then"), (std::vector<std::string>{"0: SET k 0", "0: SET k 1"}));
+}
+
 TEST(Restore, RefusesDamageBelowThePoint) {
   SimFileSystem fs({.seed = 1, .trace = false});
   const Written written = write_log(fs);
