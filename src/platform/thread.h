@@ -24,9 +24,9 @@ int64_t this_thread_id();
 
 // Gives the rest of the time slice away.
 void yield_thread();
-// Sleeps for at least a microsecond, and as much longer as the system's timer slack allows (50 us on Linux
-// by default).
-void nap_thread();
+// Sleeps for at least so many microseconds, and as much longer as the system's timer slack allows (50 us on
+// Linux by default).
+void nap_thread(int64_t at_least_us);
 
 // Wakes a loop that sleeps in epoll or io_uring: readable from signal() until drain().
 //

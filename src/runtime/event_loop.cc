@@ -263,7 +263,8 @@ size_t EventLoop::wait_for_events() {
     } while (clock_.monotonic_us() < until_us && !stop_.load(std::memory_order_relaxed));
   }
   // io_uring hands its sends to the kernel only as it waits: there a nap would keep replies back.
-  if (backend_kind_ == IoBackend::kEpoll && nap_policy_.wants_nap(stream_count_, timeout_us)) nap_thread();
+  const bool naps = backend_kind_ == IoBackend::kEpoll && nap_policy_.wants_nap(stream_count_, timeout_us);
+  if (naps) nap_thread(nap_length_.us());
   sleeping_.store(true, std::memory_order_seq_cst);
   const bool must_stay_awake = posted_.load(std::memory_order_seq_cst) != nullptr || stop_.load();
   add_one(sleeps_);
@@ -271,6 +272,7 @@ size_t EventLoop::wait_for_events() {
   // A full exchange, so that what this turn reads of shared tables is read after it.
   sleeping_.exchange(false, std::memory_order_seq_cst);
   nap_policy_.on_ready(ready);
+  if (naps) nap_length_.on_nap(ready, turn_ended_us_);
   return ready;
 }
 

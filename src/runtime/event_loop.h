@@ -28,6 +28,7 @@
 #include "base/result.h"
 #include "platform/clock.h"
 #include "runtime/backend.h"
+#include "runtime/nap_length.h"
 #include "runtime/nap_policy.h"
 #include "runtime/timer_wheel.h"
 
@@ -138,6 +139,7 @@ class EventLoop {
   int64_t cpu_us_ = 0;          // thread CPU time then
   bool more_work_ = false;
   NapPolicy nap_policy_;
+  NapLength nap_length_;
   TimerWheel timers_;
   PostedWork* deferred_head_ = nullptr;
   PostedWork* deferred_tail_ = nullptr;

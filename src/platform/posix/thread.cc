@@ -57,8 +57,8 @@ int64_t this_thread_id() { return ::syscall(SYS_gettid); }
 
 void yield_thread() { ::sched_yield(); }
 
-void nap_thread() {
-  const timespec duration{.tv_sec = 0, .tv_nsec = 1000};
+void nap_thread(int64_t at_least_us) {
+  const timespec duration{.tv_sec = at_least_us / 1'000'000, .tv_nsec = at_least_us % 1'000'000 * 1000};
   ::nanosleep(&duration, nullptr);
 }
 
