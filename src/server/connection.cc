@@ -6,13 +6,6 @@
 #include "server/worker.h"
 
 namespace strata {
-namespace {
-
-// Pending input that has been used up is given back when it took more than this.
-constexpr size_t kInputKeptBytes = 4096;
-
-}  // namespace
-
 Connection::Connection(Worker& worker, std::unique_ptr<Stream> stream)
     : worker_(worker), stream_(std::move(stream)), reply_(output_) {
   session_.server = &worker.server();
@@ -103,23 +96,16 @@ void Connection::receive(Bytes bytes) {
   }
   runnable_input_ = false;
   if (pending_input_.empty()) {
-    size_t consumed = worker_.dispatcher().run(*this, bytes);
-    if (consumed < bytes.size() && !closing_) pending_input_.assign(bytes.substr(consumed));
+    const size_t consumed = worker_.dispatcher().run(*this, bytes);
+    if (consumed < bytes.size() && !closing_ && !pending_input_.append(bytes.substr(consumed), 0))
+      return close_now();
   } else {
-    pending_input_.append(bytes);
-    size_t waiting = pending_input_.size() - pending_begin_;
+    if (!pending_input_.append(bytes, parser_.needed_bytes())) return close_now();
+    const size_t waiting = pending_input_.size();
     if (waiting < parser_.needed_bytes()) return publish_sizes();
     if (waiting > worker_.server().options().client_query_buffer_limit.load(std::memory_order_relaxed))
       return close_now();
-    pending_begin_ += worker_.dispatcher().run(*this, Bytes(pending_input_).substr(pending_begin_));
-    if (pending_begin_ == pending_input_.size()) {
-      pending_input_.clear();
-      pending_begin_ = 0;
-      if (pending_input_.capacity() > kInputKeptBytes) pending_input_.shrink_to_fit();
-    } else if (pending_begin_ > pending_input_.size() / 2) {
-      pending_input_.erase(0, pending_begin_);
-      pending_begin_ = 0;
-    }
+    pending_input_.consume(worker_.dispatcher().run(*this, pending_input_.bytes()));
   }
   // Stopped by a stall: what is left may hold whole commands. Else it is the beginning of one.
   if (stall_ != Stall::kNone) runnable_input_ = !pending_input_.empty();
@@ -214,10 +200,10 @@ void Connection::on_sent(Result<size_t> sent) {
 void Connection::publish_sizes() {
   // A queued job may be using the transaction.
   size_t transaction_bytes = stall_ == Stall::kJob ? 0 : session_.transaction.memory_bytes;
-  session_.input_bytes.store(pending_input_.size() - pending_begin_, std::memory_order_relaxed);
+  session_.input_bytes.store(pending_input_.size(), std::memory_order_relaxed);
   session_.output_bytes.store(output_.size(), std::memory_order_relaxed);
-  session_.memory_bytes.store(sizeof(Connection) + pending_input_.capacity() + output_.allocated_bytes() +
-                                  transaction_bytes + parser_.allocated_bytes(),
+  session_.memory_bytes.store(sizeof(Connection) + pending_input_.allocated_bytes() +
+                                  output_.allocated_bytes() + transaction_bytes + parser_.allocated_bytes(),
                               std::memory_order_relaxed);
 }
 

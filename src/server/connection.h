@@ -18,6 +18,7 @@
 #include "protocol/request_parser.h"
 #include "runtime/stream.h"
 #include "runtime/task.h"
+#include "server/input_buffer.h"
 #include "server/options.h"
 #include "server/session.h"
 
@@ -117,12 +118,11 @@ class Connection final : private SendCompletion, private Foresight {
   Output output_;
   Reply reply_;
   RequestParser parser_;
-  std::string pending_input_;  // what could not be executed yet
+  InputBuffer pending_input_;  // what could not be executed yet
   std::deque<Mark> marks_;
   std::unique_ptr<QueuedJob> job_;
   Resumption* waiting_ = nullptr;
-  size_t pending_begin_ = 0;  // bytes of it that are done with
-  Key foreseen_;              // of what will be received next; not its name, whose bytes go away
+  Key foreseen_;  // of what will be received next; not its name, whose bytes go away
   Bytes few_slices_[kFewSlices];
   std::unique_ptr<Bytes[]> many_slices_;
   uint64_t sent_bytes_seen_ = 0;  // when is_stuck() last saw progress
