@@ -28,6 +28,14 @@ Blob* blob_of(Heap& heap, Bytes bytes) {
   return blob;
 }
 
+// Whether an inline value of another size fits where the old one is without wasting room. Asking for an
+// entry's room costs a cache miss in large databases, where nothing else reads the page's bookkeeping.
+bool fits_as_well(const Entry* old, bool with_deadline, size_t value_bytes) {
+  const size_t bytes = Entry::bytes_needed(old->key_size, with_deadline, true, value_bytes);
+  const size_t usable = Heap::usable_size(old);
+  return bytes <= usable && Heap::good_size(bytes) == usable;
+}
+
 }  // namespace
 
 Database::~Database() { flush(true); }
@@ -84,9 +92,7 @@ Result<Entry*> Database::set_string(const Key& key, Bytes value, int64_t deadlin
   bool is_inline = value.size() <= kInlineStringMax;
   if (old && is_inline && old->type() == Type::kString && old->is_inline() &&
       old->has_deadline() == with_deadline) {
-    size_t bytes = Entry::bytes_needed(old->key_size, with_deadline, true, value.size());
-    size_t usable = Heap::usable_size(old);
-    if (bytes <= usable && (value.size() == old->value_size || Heap::good_size(bytes) == usable)) {
+    if (value.size() == old->value_size || fits_as_well(old, with_deadline, value.size())) {
       value.copy(old->inline_bytes(), value.size());
       old->value_size = static_cast<uint32_t>(value.size());
       old->flags &= static_cast<uint8_t>(~Entry::kReportsRaw);
