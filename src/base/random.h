@@ -58,4 +58,18 @@ class Random {
   uint64_t state_[4];
 };
 
+// Chooses `count` of `total` things that pass by one after the other, each with the same probability
+// (Knuth's algorithm S).
+class PassingSample {
+ public:
+  PassingSample(Random& random, uint64_t total, uint64_t count)
+      : random_(random), left_(total), wanted_(count) {}
+  bool take() { return random_.below(left_--) < wanted_ && wanted_-- > 0; }
+
+ private:
+  Random& random_;
+  uint64_t left_;
+  uint64_t wanted_;
+};
+
 }  // namespace strata

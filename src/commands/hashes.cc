@@ -4,6 +4,7 @@
 
 #include "commands/collections.h"
 #include "commands/groups.h"
+#include "commands/random_slices.h"
 #include "text/numbers.h"
 
 namespace strata {
@@ -233,22 +234,40 @@ void hscan(Context& context) {
 
 // `count` fields, with their values or without. Together they are a flat array in RESP2, pairs in RESP3.
 void reply_random(Context& context, const Key& key, const Value& hash, RandomCount wanted, bool with_values) {
-  Reply& reply = context.reply();
-  uint64_t count = wanted.is_repeated ? wanted.count : std::min(wanted.count, hash_size(hash));
-  bool is_nested = with_values && reply.resp3();
+  const uint64_t count = wanted.is_repeated ? wanted.count : std::min(wanted.count, hash_size(hash));
+  const bool is_nested = with_values && context.reply().resp3();
+  const uint64_t header = with_values && !is_nested ? 2 * count : count;
+  auto show = [=](Context& slice, const Element& field, const Element& value) {
+    if (is_nested) slice.reply().array(2);
+    reply_many(slice, slice.reply(), field);
+    if (with_values) reply_many(slice, slice.reply(), value);
+  };
+  if (wants_random_slices(context, wanted, count)) {
+    return reply_random_in_slices(
+        context, wanted, count, hash_size(hash), header,
+        [show](Context& slice, uint64_t some) {
+          hash_random_repeated(
+              latched_entry(slice)->value(), slice.random(slice.key(1)), some,
+              [&](const Element& field, const Element& value) { show(slice, field, value); });
+        },
+        [show](Context& slice, uint64_t& cursor, PassingSample& sample) {
+          return hash_visit_some(latched_entry(slice)->value(), cursor, kSliceElements,
+                                 [&](const Element& field, const Element& value) {
+                                   if (sample.take()) show(slice, field, value);
+                                 });
+        });
+  }
   bool is_first = true;
-  auto show = [&](const Element& field, const Element& value) {
+  auto show_here = [&](const Element& field, const Element& value) {
     // Choosing different fields takes memory, which may end before the first.
-    if (is_first) reply.array(with_values && !is_nested ? 2 * count : count);
+    if (is_first) context.reply().array(header);
     is_first = false;
-    if (is_nested) reply.array(2);
-    reply_many(context, reply, field);
-    if (with_values) reply_many(context, reply, value);
+    show(context, field, value);
   };
   if (wanted.is_repeated) {
-    hash_random_repeated(hash, context.random(key), count, show);
+    hash_random_repeated(hash, context.random(key), count, show_here);
   } else {
-    context.check(hash_random_distinct(context.data(key), hash, context.random(key), count, show));
+    context.check(hash_random_distinct(context.data(key), hash, context.random(key), count, show_here));
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include "commands/context.h"
 #include "commands/groups.h"
+#include "commands/sliced.h"
 
 namespace strata {
 namespace {
@@ -22,6 +23,32 @@ void touch_watched(Keyspace& keyspace, Shard& shard, uint16_t db, uint16_t other
   });
 }
 
+// FLUSH… SYNC: the keys are gone already, and the client waits until their memory is free, shard by shard.
+// Others do not wait with it.
+class FreeWork final : public SlicedWork {
+ public:
+  bool step(Context& context) override {
+    Shard& shard = context.keyspace().shard(shard_);
+    if (!shard.clean(kSliceElements) && !shard.lazy_free().empty()) return false;
+    if (++shard_ < context.keyspace().shard_count()) return false;
+    context.reply().ok();
+    return true;
+  }
+  void choose_shards(ShardSet& shards) override {
+    shards = {};
+    shards.add(shard_);
+  }
+
+ private:
+  uint32_t shard_ = 0;
+};
+
+// The end of a flush.
+void reply_flushed(Context& context, bool synchronously) {
+  if (synchronously && context.may_slice()) return context.slice(std::make_unique<FreeWork>(), {});
+  context.reply().ok();
+}
+
 // Returns how many keys there were.
 uint64_t flush(Context& context, uint16_t db, bool synchronously) {
   Keyspace& keyspace = context.keyspace();
@@ -32,7 +59,7 @@ uint64_t flush(Context& context, uint16_t db, bool synchronously) {
     touch_watched(keyspace, shard, db, db);
     Database& database = shard.database(db);
     count += database.count();
-    database.flush(synchronously);
+    database.flush(synchronously && !context.may_slice());
     shard.ask_for_cleaning();
   }
   return count;
@@ -53,7 +80,7 @@ void flushdb(Context& context) {
   if (!parse_flush(context, synchronously)) return;
   uint64_t count = flush(context, context.db(), synchronously);
   context.changed_everything(count + 1);  // logged even if there was nothing
-  context.reply().ok();
+  reply_flushed(context, synchronously);
 }
 
 void flushall(Context& context) {
@@ -63,7 +90,7 @@ void flushall(Context& context) {
   for (uint16_t db = 0; db < context.keyspace().database_count(); ++db)
     count += flush(context, db, synchronously);
   context.changed_everything(count + 1);
-  context.reply().ok();
+  reply_flushed(context, synchronously);
 }
 
 void swapdb(Context& context) {

@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "commands/collections.h"
 #include "commands/groups.h"
+#include "commands/random_slices.h"
 
 namespace strata {
 namespace {
@@ -250,6 +251,20 @@ void srandmember_many(Context& context) {
   if (!check_repetitions(context, wanted)) return;
   Value set = entry->value();
   uint64_t count = wanted.is_repeated ? wanted.count : std::min(wanted.count, set_size(set));
+  if (wants_random_slices(context, wanted, count)) {
+    return reply_random_in_slices(
+        context, wanted, count, set_size(set), count,
+        [](Context& slice, uint64_t some) {
+          set_random_repeated(latched_entry(slice)->value(), slice.random(slice.key(1)), some,
+                              [&](const Element& member) { reply_many(slice, slice.reply(), member); });
+        },
+        [](Context& slice, uint64_t& cursor, PassingSample& sample) {
+          return set_visit_some(latched_entry(slice)->value(), cursor, kSliceElements,
+                                [&](const Element& member) {
+                                  if (sample.take()) reply_many(slice, slice.reply(), member);
+                                });
+        });
+  }
   bool is_first = true;
   auto show = [&](const Element& member) {
     // Choosing different members takes memory, which may end before the first.

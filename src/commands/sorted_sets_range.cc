@@ -6,6 +6,7 @@
 #include <limits>
 #include <optional>
 
+#include "base/assert.h"
 #include "commands/collections.h"
 #include "commands/sorted_sets.h"
 #include "text/ascii.h"
@@ -241,6 +242,27 @@ void count_range(Context& context, By by) {
   context.reply().integer(entry ? static_cast<int64_t>(resolve(entry->value(), range, false).count()) : 0);
 }
 
+// A tree, in which removing needs no memory.
+void remove_in_slices(Context& context, Ranks ranks) {
+  in_slices(context, true, [ranks, left = ranks.count()](Context& slice) mutable {
+    const Key key = slice.key(1);
+    Entry* entry = latched_entry(slice);
+    Value zset = entry->value();
+    const uint64_t some = std::min<uint64_t>(left, kSliceElements);
+    Status removed = zset_remove_ranks(slice.data(key), zset, ranks.first, ranks.first + some,
+                                       [](const Element&, double) {});
+    STRATA_ASSERT(removed.has_value(), "nobody pins a latched tree");
+    left -= some;
+    if (left > 0) {
+      entry->set_value(zset);
+      return false;
+    }
+    store_rest(slice, key, entry, zset, zset_size(zset) == 0, ranks.count());
+    slice.reply().integer(static_cast<int64_t>(ranks.count()));
+    return true;
+  });
+}
+
 void remove_range(Context& context, By by) {
   RangeSpec range;
   if (!parse_range(context, by, 2, 3, range)) return;
@@ -250,6 +272,8 @@ void remove_range(Context& context, By by) {
   if (!entry) return context.reply().integer(0);
   Value zset = entry->value();
   Ranks ranks = resolve(zset, range, false);
+  if (zset.encoding != Encoding::kListpack && wants_slices(context, ranks.count()))
+    return remove_in_slices(context, ranks);
   Status removed =
       zset_remove_ranks(context.data(key), zset, ranks.first, ranks.last, [](const Element&, double) {});
   store_rest(context, key, entry, zset, zset_size(zset) == 0, removed ? ranks.count() : 0);

@@ -4,7 +4,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/assert.h"
 #include "commands/collections.h"
+#include "commands/random_slices.h"
 #include "commands/sorted_sets.h"
 
 namespace strata {
@@ -27,6 +29,38 @@ void rank(Context& context, bool reverse) {
   if (with_score) reply.double_(*zset_score(zset, context.arg(2)));
 }
 
+// Copied: a member that is pinned could not leave its node without memory.
+void reply_popped(Reply& reply, bool is_nested, const Element& member, double score) {
+  if (is_nested) reply.array(2);
+  char scratch[kIntegerTextBytes];
+  reply.bulk(element_text(member, scratch));
+  reply.double_(score);
+}
+
+// A tree, in which taking members away needs no memory.
+void pop_in_slices(Context& context, bool from_high_end, uint64_t count, bool is_nested) {
+  in_slices(context, true, [from_high_end, is_nested, count, left = count](Context& slice) mutable {
+    const Key key = slice.key(1);
+    Entry* entry = latched_entry(slice);
+    Value zset = entry->value();
+    Reply& reply = slice.reply();
+    if (left == count) reply.array(is_nested ? count : 2 * count);
+    const uint64_t some = std::min<uint64_t>(left, kSliceElements);
+    Status popped =
+        zset_pop(slice.data(key), zset, from_high_end, some,
+                 [&](const Element& member, double score) { reply_popped(reply, is_nested, member, score); });
+    STRATA_ASSERT(popped.has_value(), "nobody pins a latched tree");
+    left -= some;
+    const bool is_last = left == 0;
+    if (is_last) {
+      store_rest(slice, key, entry, zset, zset_size(zset) == 0, count);
+    } else {
+      entry->set_value(zset);
+    }
+    return is_last;
+  });
+}
+
 // Without a count: member and score, or nothing. With one, RESP3 has pairs in an array.
 void pop(Context& context, bool from_high_end) {
   if (context.argc() > 3) return context.syntax_error();
@@ -42,16 +76,14 @@ void pop(Context& context, bool from_high_end) {
   uint64_t size = zset_size(zset);
   count = std::min(count, size);
   bool is_nested = has_count && reply.resp3();
+  if (zset.encoding != Encoding::kListpack && wants_slices(context, count))
+    return pop_in_slices(context, from_high_end, count, is_nested);
   bool is_first = true;
   Status popped =
       zset_pop(context.data(key), zset, from_high_end, count, [&](const Element& member, double score) {
         if (is_first) reply.array(is_nested ? count : 2 * count);
         is_first = false;
-        if (is_nested) reply.array(2);
-        // Copied: a member that is pinned could not leave its node without memory.
-        char scratch[kIntegerTextBytes];
-        reply.bulk(element_text(member, scratch));
-        reply.double_(score);
+        reply_popped(reply, is_nested, member, score);
       });
   store_rest(context, key, entry, zset, popped && count == size, popped ? count : 0);
   context.check(popped);
@@ -59,20 +91,41 @@ void pop(Context& context, bool from_high_end) {
 
 // `count` members, with their scores or without. Together they are a flat array in RESP2, pairs in RESP3.
 void reply_random(Context& context, const Key& key, const Value& zset, RandomCount wanted, bool with_scores) {
-  Reply& reply = context.reply();
-  uint64_t count = wanted.is_repeated ? wanted.count : std::min(wanted.count, zset_size(zset));
-  bool is_nested = with_scores && reply.resp3();
-  bool is_first = true;
-  auto show = [&](const Element& member, double score) {
-    // Choosing different members takes memory, which may end before the first.
-    if (is_first) reply.array(with_scores && !is_nested ? 2 * count : count);
-    is_first = false;
-    if (is_nested) reply.array(2);
-    reply_many(context, reply, member);
-    if (with_scores) reply.double_(score);
+  const uint64_t size = zset_size(zset);
+  const uint64_t count = wanted.is_repeated ? wanted.count : std::min(wanted.count, size);
+  const bool is_nested = with_scores && context.reply().resp3();
+  const uint64_t header = with_scores && !is_nested ? 2 * count : count;
+  auto show = [=](Context& slice, const Element& member, double score) {
+    if (is_nested) slice.reply().array(2);
+    reply_many(slice, slice.reply(), member);
+    if (with_scores) slice.reply().double_(score);
   };
-  if (wanted.is_repeated) return zset_random_repeated(zset, context.random(key), count, show);
-  context.check(zset_random_distinct(context.data(key), zset, context.random(key), count, show));
+  if (wants_random_slices(context, wanted, count)) {
+    return reply_random_in_slices(
+        context, wanted, count, size, header,
+        [show](Context& slice, uint64_t some) {
+          zset_random_repeated(latched_entry(slice)->value(), slice.random(slice.key(1)), some,
+                               [&](const Element& member, double score) { show(slice, member, score); });
+        },
+        [show, size](Context& slice, uint64_t& cursor, PassingSample& sample) {
+          const uint64_t first = cursor;
+          cursor = std::min<uint64_t>(first + kSliceElements, size);
+          zset_visit(latched_entry(slice)->value(), first, cursor, false,
+                     [&](const Element& member, double score) {
+                       if (sample.take()) show(slice, member, score);
+                     });
+          return cursor == size;
+        });
+  }
+  bool is_first = true;
+  auto show_here = [&](const Element& member, double score) {
+    // Choosing different members takes memory, which may end before the first.
+    if (is_first) context.reply().array(header);
+    is_first = false;
+    show(context, member, score);
+  };
+  if (wanted.is_repeated) return zset_random_repeated(zset, context.random(key), count, show_here);
+  context.check(zset_random_distinct(context.data(key), zset, context.random(key), count, show_here));
 }
 
 }  // namespace

@@ -210,13 +210,17 @@ void EventLoop::turn() {
   turns_.store(turns_.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
 }
 
+int64_t EventLoop::cpu_of_last_us(int64_t wall_us) const {
+  return std::min(thread_cpu_us() - cpu_us_, wall_us);
+}
+
 // Reading the clock at the turn's end costs some 25 ns; the CPU clock is read for slow turns only.
 void EventLoop::note_turn_length(int64_t began_us) {
   turn_ended_us_ = clock_.monotonic_us();
   const int64_t wall_us = turn_ended_us_ - began_us;
   if (wall_us <= kSlowTurnUs) return;
   add_one(slow_turns_);
-  const int64_t cpu_us = std::min(thread_cpu_us() - cpu_us_, wall_us);
+  const int64_t cpu_us = cpu_of_last_us(wall_us);
   if (cpu_us > longest_turn_cpu_us_.load(std::memory_order_relaxed)) {
     longest_turn_cpu_us_.store(cpu_us, std::memory_order_relaxed);
   }

@@ -105,6 +105,11 @@ class EventLoop {
   uint64_t turns() const { return turns_.load(std::memory_order_seq_cst); }
   bool sleeping() const { return sleeping_.load(std::memory_order_seq_cst); }
   EventLoopStats stats() const;
+  // Forgets the longest turn. From any thread.
+  void reset_longest_turn() { longest_turn_cpu_us_.store(0, std::memory_order_relaxed); }
+  // Of the last `wall_us` microseconds of this loop's turn, how many the thread was running; overstated by at
+  // most a quarter of a millisecond. A system call, on the loop's own thread.
+  int64_t cpu_of_last_us(int64_t wall_us) const;
 
   Backend& backend() { return *backend_; }
   IoBackend backend_kind() const { return backend_kind_; }  // what kAuto became

@@ -52,6 +52,7 @@ void resetstat(Context& context) {
   Server& server = *context.session()->server;
   for (auto& worker : server.workers()) {
     worker->metrics().reset();
+    worker->reset_longest();
     worker->keyspace_counters().hits.store(0, std::memory_order_relaxed);
     worker->keyspace_counters().misses.store(0, std::memory_order_relaxed);
   }

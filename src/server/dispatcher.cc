@@ -122,6 +122,7 @@ size_t Dispatcher::run_batch(Connection& connection, std::span<const ParsedComma
     const RegisteredCommand* command = prepared_[run_begin].command;
     if (end > run_begin && command && command->command->run) {
       record(*command, commands[end - 1].args, session, end - run_begin, now - began);
+      note_hold(*command, (now - began) / (end - run_begin));
     }
     began = now;
     run_begin = end;
@@ -422,8 +423,14 @@ uint64_t Dispatcher::run_timed(const RegisteredCommand& command, std::span<const
                                Session& session) {
   uint64_t began = cycles_now();
   uint64_t sequence = run_held(command, args, {}, {}, held, db, now_ms, reply, &session);
-  if (!context_.has_sliced()) record(command, args, session, 1, cycles_now() - began);
+  const uint64_t cycles = cycles_now() - began;
+  if (!context_.has_sliced()) record(command, args, session, 1, cycles);
+  note_hold(command, cycles);
   return sequence;
+}
+
+void Dispatcher::note_hold(const RegisteredCommand& command, uint64_t cycles) {
+  if (!(command.flags & kConnection)) worker_.note_shard_hold(static_cast<int64_t>(cycles / cycles_per_us()));
 }
 
 void Dispatcher::note_error(const RegisteredCommand& command, const Reply& reply) {

@@ -112,6 +112,7 @@ class Dispatcher {
   // Which shards a command needs. False: it cannot be said, the handler will refuse the arguments.
   bool shards_of(const RegisteredCommand& command, std::span<const Bytes> args, ShardSet& shards);
 
+  void note_hold(const RegisteredCommand& command, uint64_t cycles);
   void record(const RegisteredCommand& command, std::span<const Bytes> args, Session& session, uint64_t count,
               uint64_t cycles);
   // Before commands are run from another place than run().

@@ -248,9 +248,11 @@ void info_keyspace(InfoText& out, const InfoSource& source) {
 void info_strata(InfoText& out, const InfoSource& source) {
   Server& server = source.server;
   Keyspace& keyspace = server.keyspace();
-  int64_t longest_hold_us = 0, expiry_lag_ms = 0;
-  for (auto& worker : server.workers())
+  int64_t longest_hold_us = 0, longest_turn_us = 0, expiry_lag_ms = 0;
+  for (auto& worker : server.workers()) {
     longest_hold_us = std::max(longest_hold_us, worker->longest_shard_hold_us());
+    longest_turn_us = std::max(longest_turn_us, worker->loop().stats().longest_turn_cpu_us);
+  }
   for (uint32_t s = 0; s < keyspace.shard_count(); ++s) {
     expiry_lag_ms =
         std::max(expiry_lag_ms, keyspace.shard(s).expiry_lag_ms_max.load(std::memory_order_relaxed));
@@ -262,6 +264,7 @@ void info_strata(InfoText& out, const InfoSource& source) {
   out.line("queued_for_shard", sum(server, &WorkerMetrics::queued_for_shard));
   out.line("ran_for_others", sum(server, &WorkerMetrics::ran_for_others));
   out.line("parked_for_log", sum(server, &WorkerMetrics::parked_for_log));
+  out.line("longest_loop_turn_usec", longest_turn_us);  // thread CPU time, since the last CONFIG RESETSTAT
   out.line("longest_shard_hold_usec", longest_hold_us);
   out.line("expiry_lag_ms_max", expiry_lag_ms);
   for (size_t i = 0; i < server.workers().size(); ++i) {

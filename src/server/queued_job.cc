@@ -163,7 +163,9 @@ bool QueuedJob::step_work(Dispatcher& dispatcher, Reply& reply) {
   uint64_t sequence = 0;
   bool is_done = dispatcher.step_held(*command.command, command.args, *work_, shards, db, now_ms, reply,
                                       connection_.session(), sequence);
-  work_cycles_ += cycles_now() - began;
+  const uint64_t cycles = cycles_now() - began;
+  work_cycles_ += cycles;
+  Worker::current()->note_shard_hold(static_cast<int64_t>(cycles / cycles_per_us()));
   if (!is_done) {
     go_home_->begins_slice = true;
     connection_.worker().loop().post(go_home_.get());

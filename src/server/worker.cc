@@ -183,7 +183,9 @@ bool Worker::keep_house() {
     if (shard.needs_cleaning()) more |= !shard.clean(kCleanSlice);
     next_due_ms = std::min(next_due_ms, shard.next_due_ms());
     dispatcher_->runner().leave(shard);
-    if (system_clock().monotonic_us() - began_us > kHousekeepingUs) {
+    const int64_t took_us = system_clock().monotonic_us() - began_us;
+    note_shard_hold(took_us);  // of this shard and those before it: at most overstated
+    if (took_us > kHousekeepingUs) {
       more = true;
       break;
     }
@@ -193,6 +195,17 @@ bool Worker::keep_house() {
     loop_->limit_sleep(loop_->now_us() + std::clamp<int64_t>(next_due_ms - now_ms, 1, kCronMs) * 1000);
   }
   return more;
+}
+
+void Worker::note_long_hold(int64_t wall_us) {
+  const int64_t cpu_us = loop_->cpu_of_last_us(wall_us);
+  if (cpu_us > longest_hold_us_.load(std::memory_order_relaxed))
+    longest_hold_us_.store(cpu_us, std::memory_order_relaxed);
+}
+
+void Worker::reset_longest() {
+  longest_hold_us_.store(0, std::memory_order_relaxed);
+  loop_->reset_longest_turn();
 }
 
 void Worker::cron() {

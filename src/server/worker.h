@@ -63,12 +63,16 @@ class Worker {
   // Memory of this worker's clients, as of the last turns.
   size_t client_bytes() const { return client_bytes_.load(std::memory_order_relaxed); }
   int64_t longest_shard_hold_us() const { return longest_hold_us_.load(std::memory_order_relaxed); }
-  void note_shard_hold(int64_t us) {
-    if (us > longest_hold_us_.load(std::memory_order_relaxed))
-      longest_hold_us_.store(us, std::memory_order_relaxed);
+  // A shard was held for so long by the clock; counted is the CPU time of it. On this worker's thread.
+  void note_shard_hold(int64_t wall_us) {
+    if (wall_us >= kSlowTurnUs) [[unlikely]]
+      note_long_hold(wall_us);
   }
+  void reset_longest();
 
  private:
+  void note_long_hold(int64_t wall_us);
+
   // Housekeeping of one turn takes at most about this long.
   static constexpr int64_t kHousekeepingUs = 500;
   static constexpr size_t kExpireSlice = 128;

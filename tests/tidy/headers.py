@@ -32,7 +32,7 @@ def flags_of(build):
 
 def check(header, flags):
     # Included, not compiled itself: "#pragma once in main file" would be a warning.
-    source = f'#include "{header.relative_to(ROOT / "src")}"\n'
+    source = f'#include "{header}"\n'
     command = [*flags, "-fsyntax-only", "-x", "c++", "-"]
     return subprocess.run(command, input=source, capture_output=True, text=True, cwd=ROOT)
 
