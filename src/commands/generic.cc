@@ -2,6 +2,7 @@
 
 #include <iterator>
 
+#include "commands/dump.h"
 #include "commands/groups.h"
 
 namespace strata {
@@ -102,6 +103,18 @@ constexpr KeySpec kRenameKeys[] = {{.flags = kKeyRW | kKeyAccess | kKeyDelete},
 constexpr KeySpec kRenamenxKeys[] = {{.flags = kKeyRW | kKeyAccess | kKeyDelete},
                                      {.flags = kKeyOW | kKeyInsert, .index = 2}};
 
+constexpr const char* kRestoreComplexity =
+    "O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, where N is the "
+    "number of "
+    "Redis objects composing the value and M their average size. For small string values the time complexity "
+    "is thus "
+    "O(1)+O(1*M) where M is small, so simply O(1). However for sorted set values the complexity is "
+    "O(N*M*log(N)) "
+    "because inserting values into sorted sets is O(log(N)).";
+constexpr const char* kRestoreHistory =
+    "3.0.0=Added the `REPLACE` modifier.|5.0.0=Added the `ABSTTL` modifier.|5.0.0=Added the `IDLETIME` and "
+    "`FREQ` "
+    "options.";
 constexpr const char* kConditionsHistory = "7.0.0=Added options: `NX`, `XX`, `GT` and `LT`.";
 constexpr const char* kSumTips = "request_policy:multi_shard|response_policy:agg_sum";
 
@@ -136,6 +149,12 @@ constexpr Command kGenericCommands[] = {
                    "than a string, the individual complexity for this key is O(M) where M is the number of elements "
                    "in the list, set, sorted set or hash. Removing a single key that holds a string value is O(1).",
      .summary = "Delete a key", .run = del, .tips = kSumTips},
+    {.name = "dump", .syntax = "key", .flags = kReadOnly, .keys = kFirstKeyRead, .acl = kAclKeyspace, .since = "2.6.0",
+     .complexity = "O(1) to access the key and additional O(N*M) to serialize it, where N is the number of Redis objects "
+                   "composing the value and M their average size. For small string values the time complexity is thus "
+                   "O(1)+O(1*M) where M is small, so simply O(1).",
+     .summary = "Return a serialized version of the value stored at the specified key.", .run = dump_key,
+     .tips = "nondeterministic_output"},
     {.name = "exists", .syntax = "key [key ...]", .flags = kReadOnly | kFast, .keys = kAllKeysMeta,
      .acl = kAclKeyspace, .complexity = "O(N) where N is the number of keys to check.",
      .summary = "Determine if a key exists", .run = exists,
@@ -179,6 +198,14 @@ constexpr Command kGenericCommands[] = {
     {.name = "renamenx", .syntax = "key newkey", .flags = kWrite | kFast, .keys = kRenamenxKeys, .acl = kAclKeyspace,
      .summary = "Rename a key, only if the new key does not exist", .run = renamenx,
      .history = "3.2.0=The command no longer returns an error when source and destination names are the same."},
+    {.name = "restore", .syntax = "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]",
+     .flags = kWrite | kDenyOom, .keys = kFirstKeyOverwrite, .acl = kAclKeyspace | kAclDangerous, .since = "2.6.0",
+     .complexity = kRestoreComplexity, .summary = "Create a key using the provided serialized value, previously obtained using DUMP.",
+     .run = restore_key, .history = kRestoreHistory},
+    {.name = "restore-asking", .syntax = "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]",
+     .flags = kWrite | kDenyOom | kAsking, .keys = kFirstKeyOverwrite, .acl = kAclKeyspace | kAclDangerous, .group = "server", .since = "3.0.0",
+     .complexity = kRestoreComplexity, .summary = "An internal command for migrating keys in a cluster",
+     .run = restore_key, .history = kRestoreHistory},
     {.name = "scan", .syntax = "cursor [MATCH pattern] [COUNT count] [TYPE type]", .flags = kReadOnly | kAllShards,
      .acl = kAclKeyspace, .since = "2.8.0",
      .complexity = "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor "

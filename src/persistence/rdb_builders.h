@@ -40,6 +40,8 @@ class RdbDraft {
     held_ = false;
     return value;
   }
+  // For who frees in slices what was begun: type kString when nothing is held.
+  Value take() { return held_ ? release() : Value{Type::kString, Encoding::kInt, nullptr}; }
 
   Value value{};
 
@@ -86,6 +88,7 @@ class RdbListBuilder {
     list::settle_encoding(draft_.value, heap_, limits_);
     return draft_.release();
   }
+  Value take() { return draft_.take(); }
 
  private:
   Status append(Blob* blob, bool is_plain) {
@@ -116,6 +119,7 @@ class RdbSetBuilder {
     if (!draft_.held()) TRY(begin({}));
     return draft_.release();
   }
+  Value take() { return draft_.take(); }
 
  private:
   Status begin(Bytes first_member) {
@@ -152,6 +156,7 @@ class RdbHashBuilder {
     return {};
   }
   Value finish() { return draft_.release(); }
+  Value take() { return draft_.take(); }
 
  private:
   const DataContext& context_;
@@ -176,6 +181,7 @@ class RdbZsetBuilder {
     if (!draft_.held()) TRY(begin(0));
     return draft_.release();
   }
+  Value take() { return draft_.take(); }
 
  private:
   Status begin(size_t first_member_bytes) {

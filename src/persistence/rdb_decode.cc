@@ -1,13 +1,29 @@
 #include "persistence/rdb_decode.h"
 
+#include <utility>
+
+#include "base/assert.h"
 #include "keyspace/shard.h"
 #include "persistence/rdb_builders.h"
 #include "persistence/rdb_input.h"
 #include "persistence/rdb_legacy.h"
+#include "persistence/rdb_plain.h"
 #include "text/numbers.h"
 
 namespace strata {
 namespace {
+
+// An error without an offset gets that of where the decoder stands.
+Result<Value> located(Result<Value> value, uint64_t offset) {
+  if (!value && value.error().offset == 0) return fail(value.error().code, value.error().what, offset);
+  return value;
+}
+
+Result<Value> decode_plain(RdbPlainDecoder& decoder) {
+  TRY_ASSIGN(const bool is_complete, decoder.step(SIZE_MAX));
+  STRATA_ASSERT(is_complete);
+  return decoder.finish();
+}
 
 class Decoder {
  public:
@@ -16,28 +32,14 @@ class Decoder {
 
   Result<Value> run() {
     Result<Value> value = decode();
-    if (!value && value.error().offset == 0)
-      return fail(value.error().code, value.error().what, input_.offset());
-    return value;
+    return located(std::move(value), input_.offset());
   }
 
  private:
   Result<Value> decode() {
     switch (type_) {
-      case RdbType::kList:
-        return plain_list();
-      case RdbType::kSet:
-        return plain_set();
-      case RdbType::kHash:
-        return plain_hash();
-      case RdbType::kZset:
-      case RdbType::kZset2:
-        return plain_zset();
       case RdbType::kListZiplist:
-      case RdbType::kListQuicklist:
         return ziplist_list();
-      case RdbType::kListQuicklist2:
-        return quicklist2();
       case RdbType::kHashZipmap:
       case RdbType::kHashZiplist:
         return legacy_hash();
@@ -55,108 +57,14 @@ class Decoder {
 
   std::unexpected<Error> input_error() const { return std::unexpected(input_.error()); }
 
-  Result<Value> plain_list() {
-    uint64_t count = 0;
-    if (!input_.count(&count)) return input_error();
-    RdbListBuilder builder(context_, limits_);
-    TRY(builder.begin());
-    for (; count > 0; --count) {
-      Element element;
-      if (!input_.element(&element, scratch_)) return input_error();
-      TRY(builder.add(element));
-    }
-    return builder.finish();
-  }
-
-  Result<Value> plain_set() {
-    uint64_t count = 0;
-    if (!input_.count(&count)) return input_error();
-    RdbSetBuilder builder(context_, limits_, count);
-    for (; count > 0; --count) {
-      Element element;
-      if (!input_.element(&element, scratch_)) return input_error();
-      TRY(builder.add(element));
-    }
-    return builder.finish();
-  }
-
-  Result<Value> plain_hash() {
-    uint64_t count = 0;
-    if (!input_.count(&count)) return input_error();
-    RdbHashBuilder builder(context_, limits_);
-    TRY(builder.begin(count));
-    std::string second_scratch;
-    for (; count > 0; --count) {
-      Element field;
-      Element value;
-      if (!input_.element(&field, scratch_) || !input_.element(&value, second_scratch)) return input_error();
-      TRY(builder.add(field, value));
-    }
-    return builder.finish();
-  }
-
-  Result<Value> plain_zset() {
-    uint64_t count = 0;
-    if (!input_.count(&count)) return input_error();
-    RdbZsetBuilder builder(context_, limits_, count);
-    for (; count > 0; --count) {
-      Element member;
-      double score = 0;
-      if (!input_.element(&member, scratch_)) return input_error();
-      if (!(type_ == RdbType::kZset2 ? input_.binary_score(&score) : input_.text_score(&score)))
-        return input_error();
-      TRY(builder.add(member, score));
-    }
-    return builder.finish();
-  }
-
   Result<Value> ziplist_list() {
-    uint64_t nodes = 1;
-    if (type_ == RdbType::kListQuicklist && !input_.count(&nodes)) return input_error();
+    Bytes ziplist;
+    if (!input_.string(&ziplist, scratch_)) return input_error();
     RdbListBuilder builder(context_, limits_);
     TRY(builder.begin());
-    for (; nodes > 0; --nodes) {
-      Bytes ziplist;
-      if (!input_.string(&ziplist, scratch_)) return input_error();
-      auto add = [&](const Element& element) { return builder.add(element); };
-      TRY(inside(visit_ziplist(ziplist, add)));
-    }
+    auto add = [&](const Element& element) { return builder.add(element); };
+    TRY(inside(visit_ziplist(ziplist, add)));
     return builder.finish();
-  }
-
-  Result<Value> quicklist2() {
-    uint64_t nodes = 0;
-    if (!input_.count(&nodes)) return input_error();
-    RdbListBuilder builder(context_, limits_);
-    TRY(builder.begin());
-    for (; nodes > 0; --nodes) {
-      uint64_t container = 0;
-      if (!input_.length(&container)) return input_error();
-      if (container == static_cast<uint64_t>(RdbContainer::kPlain)) {
-        TRY(plain_node(builder));
-      } else if (container == static_cast<uint64_t>(RdbContainer::kPacked)) {
-        TRY(packed_node(builder));
-      } else {
-        return rdb_corrupt("unknown kind of list node");
-      }
-    }
-    return builder.finish();
-  }
-
-  Status plain_node(RdbListBuilder& builder) {
-    Element element;
-    if (!input_.element(&element, scratch_)) return input_error();
-    return builder.add_plain(element);
-  }
-
-  Status packed_node(RdbListBuilder& builder) {
-    Blob* blob = input_.blob(context_.heap);
-    if (blob == nullptr) return input_error();
-    const bool valid = packed::validate(blob->view());
-    if (valid && !packed::empty(blob->view())) return builder.add_node(blob);
-    Blob::destroy(context_.heap, blob);
-    if (!valid) return rdb_corrupt("malformed listpack");
-    return {};  // an empty node; Redis passes over it too
   }
 
   Result<Value> legacy_hash() {
@@ -247,7 +155,10 @@ Status load_string(const RdbRecord& record, const Key& key, Database& database, 
 }  // namespace
 
 Result<Value> rdb_decode(const RdbRecord& record, const DataContext& context, const RdbLimits& limits) {
-  return Decoder(record, context, limits).run();
+  if (!RdbPlainDecoder::handles(record.type)) return Decoder(record, context, limits).run();
+  RdbPlainDecoder plain(record, context, limits);
+  Result<Value> value = decode_plain(plain);
+  return located(std::move(value), plain.offset());
 }
 
 Result<Bytes> rdb_decode_string(const RdbRecord& record, std::string& scratch) {

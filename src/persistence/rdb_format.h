@@ -22,6 +22,10 @@ namespace strata {
 
 inline constexpr uint32_t kRdbVersionRead = 12;     // the newest that is read
 inline constexpr uint32_t kRdbVersionWritten = 10;  // what redis-server 7.0 writes and takes
+// The option rdb-version: 9 for Redis 5 to 6.2, 11 for Redis 7.2, 12 for 7.4.
+inline constexpr uint32_t kRdbVersionWrittenMin = 9;
+inline constexpr uint32_t kRdbVersionWithListpack = 10;  // of hashes, sorted sets, and nodes of lists
+inline constexpr uint32_t kRdbVersionWithSetListpack = 11;
 inline constexpr size_t kRdbHeaderBytes = 9;
 inline constexpr size_t kRdbChecksumBytes = 8;
 inline constexpr uint32_t kRdbVersionWithChecksum = 5;
@@ -69,6 +73,7 @@ enum class RdbType : uint8_t {
   kHashListpackEx = 25,
 };
 
+inline constexpr uint8_t kRdbEncoded = 0xC0;  // in place of a length: what follows is the string's encoding
 enum class RdbStringEncoding : uint8_t { kInt8 = 0, kInt16 = 1, kInt32 = 2, kLzf = 3 };
 enum class RdbContainer : uint8_t { kPlain = 1, kPacked = 2 };  // of a quicklist2's node
 

@@ -1,10 +1,7 @@
 #include "persistence/rdb_output.h"
 
-#include <liblzf/lzf.h>
-
 #include <bit>
 #include <cstring>
-#include <limits>
 #include <new>
 
 #include "base/crc.h"
@@ -16,8 +13,6 @@ namespace strata {
 namespace {
 
 constexpr size_t kIntegerTextMax = 11;  // "-2147483648"
-constexpr size_t kCompressSaves = 4;    // bytes at least, as in Redis
-constexpr uint8_t kEncoded = 0xC0;
 
 }  // namespace
 
@@ -60,39 +55,56 @@ void RdbOutput::raw(Bytes bytes) {
   used_ += bytes.size();
 }
 
-void RdbOutput::length(uint64_t value) {
-  char out[9];
-  size_t size = 1;
+size_t rdb_put_length(char* out, uint64_t value) {
   if (value < 1 << 6) {
     out[0] = static_cast<char>(value);
-  } else if (value < 1 << 14) {
+    return 1;
+  }
+  if (value < 1 << 14) {
     store_be16(out, static_cast<uint16_t>(value | 0x4000));
-    size = 2;
-  } else if (value <= UINT32_MAX) {
+    return 2;
+  }
+  if (value <= UINT32_MAX) {
     out[0] = static_cast<char>(0x80);
     store_be32(out + 1, static_cast<uint32_t>(value));
-    size = 5;
-  } else {
-    out[0] = static_cast<char>(0x81);
-    store_be64(out + 1, value);
-    size = 9;
+    return 5;
   }
-  raw(Bytes(out, size));
+  out[0] = static_cast<char>(0x81);
+  store_be64(out + 1, value);
+  return 9;
 }
 
-void RdbOutput::integer(int64_t value) {
-  char out[kIntegerTextBytes];
+size_t rdb_put_integer(char* out, int64_t value) {
   const auto encode = [&](RdbStringEncoding encoding, size_t width) {
-    out[0] = static_cast<char>(kEncoded | static_cast<uint8_t>(encoding));
+    out[0] = static_cast<char>(kRdbEncoded | static_cast<uint8_t>(encoding));
     for (size_t i = 0; i < width; ++i) out[1 + i] = static_cast<char>(value >> (8 * i));
-    raw(Bytes(out, 1 + width));
+    return 1 + width;
   };
   if (value == static_cast<int8_t>(value)) return encode(RdbStringEncoding::kInt8, 1);
   if (value == static_cast<int16_t>(value)) return encode(RdbStringEncoding::kInt16, 2);
   if (value == static_cast<int32_t>(value)) return encode(RdbStringEncoding::kInt32, 4);
-  const size_t size = print_i64(value, out);
-  length(size);
-  raw(Bytes(out, size));
+  char text[kIntegerTextBytes];
+  const size_t size = print_i64(value, text);
+  const size_t head = rdb_put_length(out, size);
+  std::memcpy(out + head, text, size);
+  return head + size;
+}
+
+std::optional<int64_t> rdb_as_integer(Bytes string) {
+  if (string.size() > kIntegerTextMax) return std::nullopt;
+  const auto number = parse_i64(string);
+  if (!number || *number != static_cast<int32_t>(*number)) return std::nullopt;
+  return number;
+}
+
+void RdbOutput::length(uint64_t value) {
+  char out[kRdbLengthBytes];
+  raw(Bytes(out, rdb_put_length(out, value)));
+}
+
+void RdbOutput::integer(int64_t value) {
+  char out[kRdbIntegerBytes];
+  raw(Bytes(out, rdb_put_integer(out, value)));
 }
 
 void RdbOutput::element(const Element& element) {
@@ -100,34 +112,22 @@ void RdbOutput::element(const Element& element) {
   string(element.bytes);
 }
 
-void RdbOutput::string(Bytes bytes) {
-  if (bytes.size() <= kIntegerTextMax) {
-    const auto number = parse_i64(bytes);
-    if (number && *number == static_cast<int32_t>(*number)) return integer(*number);
-  }
+void RdbOutput::string(Bytes bytes, Blob*) {
+  if (const auto number = rdb_as_integer(bytes)) return integer(*number);
   if (options_.compression && bytes.size() > kRdbCompressMin && compressed(bytes)) return;
   length(bytes.size());
   raw(bytes);
 }
 
-// Writes the string through LZF; false when that does not pay, or there is no memory for trying.
+// Writes the string through LZF; false when that does not pay.
 bool RdbOutput::compressed(Bytes bytes) {
-  if (!status_ || bytes.size() > std::numeric_limits<unsigned>::max()) return false;
-  const size_t limit = bytes.size() - kCompressSaves;
-  if (packed_capacity_ < limit) {
-    packed_capacity_ = 0;
-    packed_.reset();  // before taking more
-    packed_.reset(new (std::nothrow) char[std::bit_ceil(limit)]);
-    if (!packed_) return false;
-    packed_capacity_ = std::bit_ceil(limit);
-  }
-  const unsigned size = lzf_compress(bytes.data(), static_cast<unsigned>(bytes.size()), packed_.get(),
-                                     static_cast<unsigned>(limit));
-  if (size == 0) return false;
-  byte(kEncoded | static_cast<uint8_t>(RdbStringEncoding::kLzf));
-  length(size);
+  if (!status_) return false;
+  const Bytes packed = lzf_.pack(bytes);
+  if (packed.empty()) return false;
+  byte(kRdbEncoded | static_cast<uint8_t>(RdbStringEncoding::kLzf));
+  length(packed.size());
   length(bytes.size());
-  raw(Bytes(packed_.get(), size));
+  raw(packed);
   return true;
 }
 

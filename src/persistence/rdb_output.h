@@ -8,12 +8,15 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "data/blob.h"
 #include "data/value.h"
 #include "persistence/rdb_format.h"
+#include "persistence/rdb_lzf.h"
 
 namespace strata {
 
@@ -23,9 +26,19 @@ inline constexpr size_t kRdbBufferBytes = 256 << 10;
 inline constexpr size_t kRdbCompressMin = 20;  // only longer strings are compressed
 
 struct RdbWriterOptions {
-  bool compression = true;  // the option rdbcompression
-  bool checksum = true;     // the option rdbchecksum; without, the file ends in zeros
+  bool compression = true;                // the option rdbcompression
+  bool checksum = true;                   // the option rdbchecksum; without, the file ends in zeros
+  uint32_t version = kRdbVersionWritten;  // the option rdb-version
 };
+
+// The smallest forms of a length and of an integer in place of a string; both return how many bytes of `out`
+// they took. An integer of more than 32 bits is written as text.
+inline constexpr size_t kRdbLengthBytes = 9;
+size_t rdb_put_length(char* out, uint64_t value);
+inline constexpr size_t kRdbIntegerBytes = kRdbLengthBytes + kIntegerTextBytes;
+size_t rdb_put_integer(char* out, int64_t value);
+// Strings that are such integers are written like them, as Redis does.
+std::optional<int64_t> rdb_as_integer(Bytes string);
 
 class RdbOutput {
  public:
@@ -36,7 +49,7 @@ class RdbOutput {
   void type(RdbType type) { byte(static_cast<uint8_t>(type)); }
   void raw(Bytes bytes);
   void length(uint64_t value);
-  void string(Bytes bytes);
+  void string(Bytes bytes, Blob* = nullptr);
   void integer(int64_t value);  // as a string
   void element(const Element& element);
   void binary_double(double value);
@@ -61,8 +74,7 @@ class RdbOutput {
   uint64_t bytes_ = 0;
   uint64_t crc_ = 0;
   Status status_;
-  std::unique_ptr<char[]> packed_;  // LZF's output
-  size_t packed_capacity_ = 0;
+  RdbLzf lzf_;
 };
 
 }  // namespace strata

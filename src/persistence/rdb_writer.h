@@ -1,4 +1,4 @@
-// Writes an RDB file of version 10, which redis-server 7.0 and later load.
+// Writes an RDB file, of version 10 unless another is asked for; redis-server 7.0 and later load that.
 //
 //   RdbWriter writer(file, {.compression = true});
 //   writer.begin(aux);
@@ -41,7 +41,8 @@ struct RdbAux {
 
 class RdbWriter {
  public:
-  explicit RdbWriter(File& file, RdbWriterOptions options = {}) : out_(file, options) {}
+  explicit RdbWriter(File& file, RdbWriterOptions options = {})
+      : out_(file, options), version_(options.version) {}
 
   Status begin(const RdbAux& aux);
   Status select(uint16_t db, uint64_t key_count, uint64_t deadline_count);
@@ -51,15 +52,15 @@ class RdbWriter {
 
   uint64_t bytes() const { return out_.bytes(); }  // written or buffered so far
   uint64_t key_count() const { return key_count_; }
+  // For who encodes entries elsewhere (rdb_snapshot.h): the bytes of `key_count` entries, through output().
+  RdbOutput& output() { return out_; }
+  void count_keys(uint64_t key_count) { key_count_ += key_count; }
 
  private:
-  void write_list(const Entry& entry);
-  void write_set(const Entry& entry);
-  void write_hash(const Entry& entry);
-  void write_zset(const Entry& entry);
   void aux_field(Bytes name, Bytes value);
 
   RdbOutput out_;
+  const uint32_t version_;
   uint64_t key_count_ = 0;
 };
 

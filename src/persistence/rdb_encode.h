@@ -1,0 +1,158 @@
+// One entry as an RDB record, in as many steps as one likes.
+//
+//   RdbEncoder encoder(out, entry, version);
+//   while (!encoder.step(256)) …          // elements, nodes of a list, at least one
+//
+// RdbParts::kValue leaves out the key and its deadline: DUMP's form (rdb_dump.h).
+//
+// The entry must not change until the last step. `Out` is RdbOutput, which writes to a file, or
+// SnapshotBuffer, which gathers records for a thread that does: both have type(), opcode(), length(),
+// string(), element(), binary_double(), le64(). Packed values go out as they are where the version knows
+// them.
+
+#pragma once
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+
+#include "base/assert.h"
+#include "data/hash.h"
+#include "data/list.h"
+#include "data/set.h"
+#include "data/zset.h"
+#include "keyspace/entry.h"
+#include "persistence/rdb_format.h"
+
+namespace strata {
+
+enum class RdbParts : uint8_t { kRecord, kValue };
+
+template <typename Out>
+class RdbEncoder {
+ public:
+  RdbEncoder(Out& out, const Entry& entry, uint32_t version, RdbParts parts = RdbParts::kRecord)
+      : out_(out), entry_(entry), parts_(parts), has_listpacks_(version >= kRdbVersionWithListpack) {
+    // A deadline that never comes stands for none (Database::clear_deadline).
+    const bool has_deadline = parts == RdbParts::kRecord && entry.has_deadline();
+    if (has_deadline && entry.deadline_ms() != std::numeric_limits<int64_t>::max()) {
+      out.opcode(RdbOpcode::kExpireMs);
+      out.le64(static_cast<uint64_t>(entry.deadline_ms()));
+    }
+    begin_value(version);
+  }
+
+  // True when the record is whole.
+  bool step(size_t budget) {
+    if (is_done_) return true;
+    if (nodes_) {
+      step_nodes(budget);
+    } else if (elements_) {
+      for (; budget > 0 && !elements_->done(); --budget, elements_->next())
+        out_.element(elements_->element());
+      is_done_ = elements_->done();
+    } else if (members_) {
+      for (; budget > 0 && !members_->done(); --budget, members_->prev()) {
+        out_.element(members_->member());
+        out_.binary_double(members_->score());
+      }
+      is_done_ = members_->done();
+    } else if (entry_.type() == Type::kSet) {
+      is_done_ = set_visit_some(entry_.value(), cursor_, budget, [&](const Element& m) { out_.element(m); });
+    } else {
+      is_done_ = hash_visit_some(entry_.value(), cursor_, budget, [&](const Element& f, const Element& v) {
+        out_.element(f);
+        out_.element(v);
+      });
+    }
+    return is_done_;
+  }
+
+ private:
+  void begin_value(uint32_t version) {
+    switch (entry_.type()) {
+      case Type::kString:
+        return begin_string();
+      case Type::kList:
+        return begin_list();
+      case Type::kSet:
+        return begin_set(version);
+      case Type::kHash:
+        return begin_hash();
+      case Type::kZset:
+        return begin_zset();
+      case Type::kStream:
+        break;
+    }
+    STRATA_ASSERT(false, "a type that cannot be written");
+  }
+  void begin(RdbType type) {
+    out_.type(type);
+    if (parts_ == RdbParts::kRecord) out_.string(entry_.key());
+  }
+  void whole(RdbType type) {
+    begin(type);
+    auto* blob = static_cast<Blob*>(entry_.value().pointer);
+    out_.string(blob->view(), blob);
+    is_done_ = true;
+  }
+  void begin_string() {
+    begin(RdbType::kString);
+    out_.element(entry_.string());
+    is_done_ = true;
+  }
+  void begin_list() {
+    if (!has_listpacks_) {
+      begin(RdbType::kList);
+      out_.length(list::length(entry_.value()));
+      elements_.emplace(entry_.value(), 0);
+      return;
+    }
+    begin(RdbType::kListQuicklist2);
+    nodes_.emplace(entry_.value());
+    out_.length(nodes_->nodes_left());
+  }
+  void step_nodes(size_t budget) {
+    for (; budget > 0 && !nodes_->done(); --budget, nodes_->next()) {
+      const list::Node& node = nodes_->node();
+      out_.length(static_cast<uint8_t>(node.is_plain ? RdbContainer::kPlain : RdbContainer::kPacked));
+      out_.string(node.blob->view(), node.blob);
+    }
+    is_done_ = nodes_->done();
+  }
+  // Before version 11 a set of listpack form is written member by member.
+  void begin_set(uint32_t version) {
+    const Value set = entry_.value();
+    if (set.encoding == Encoding::kIntset) return whole(RdbType::kSetIntset);
+    if (set.encoding == Encoding::kListpack && version >= kRdbVersionWithSetListpack)
+      return whole(RdbType::kSetListpack);
+    begin(RdbType::kSet);
+    out_.length(set_size(set));
+  }
+  void begin_hash() {
+    const Value hash = entry_.value();
+    if (hash.encoding == Encoding::kListpack && has_listpacks_) return whole(RdbType::kHashListpack);
+    begin(RdbType::kHash);
+    out_.length(hash_size(hash));
+  }
+  // From the highest score down, as Redis does: whoever inserts at the front of a skip list is then fastest.
+  void begin_zset() {
+    const Value zset = entry_.value();
+    if (zset.encoding == Encoding::kListpack && has_listpacks_) return whole(RdbType::kZsetListpack);
+    begin(RdbType::kZset2);
+    out_.length(zset_size(zset));
+    members_.emplace(zset_at(zset, zset_size(zset) - 1));
+  }
+
+  Out& out_;
+  const Entry& entry_;
+  const RdbParts parts_;
+  const bool has_listpacks_;
+  bool is_done_ = false;
+  uint64_t cursor_ = 0;
+  std::optional<list::NodeCursor> nodes_;
+  std::optional<list::Iterator> elements_;
+  std::optional<ZsetCursor> members_;
+};
+
+}  // namespace strata
