@@ -1,5 +1,6 @@
 #include "commands/context.h"
 
+#include "base/assert.h"
 #include "text/ascii.h"
 #include "text/numbers.h"
 
@@ -29,11 +30,13 @@ void append_resp(std::string& out, std::span<const Bytes> args) {
 }  // namespace
 
 Entry* Context::find_in(const Key& key, uint16_t db) {
-  return shard(key).find_live(db, key, now_ms_, environment_.sink);
+  Entry* entry = shard(key).find_live(db, key, now_ms_, environment_.sink);
+  if (entry) database(key, db).before_change(*entry);
+  return entry;
 }
 
 Entry* Context::find(const Key& key) {
-  Entry* entry = find_in(key, db_);
+  Entry* entry = shard(key).find_live(db_, key, now_ms_, environment_.sink);
   count_one(entry ? environment_.counters.hits : environment_.counters.misses);
   if (entry && touches_access_) {
     uint32_t clock = access_clock(now_ms_);
@@ -58,6 +61,7 @@ bool Context::find_for_write(const Key& key, Type type, Entry*& entry) {
 
 void Context::changed_in(const Key& key, uint16_t db, uint64_t count) {
   changes_ += count;
+  STRATA_DASSERT(!shard(key).snapshot().was_forgotten(database(key, db).find(key)));
   shard(key).watches().touch(db, key.name);
 }
 

@@ -126,7 +126,8 @@ class Context {
   // Live entries; null when there is none. The reading ones count a hit or a miss and mark the access.
   Entry* find(const Key& key);
   Entry* find_for_write(const Key& key) { return find_in(key, db_); }
-  Entry* find_in(const Key& key, uint16_t db);  // for COPY and MOVE; no hit, no miss, no access
+  // For COPY and MOVE; no hit, no miss, no access. The entry may be changed: a snapshot has it by then.
+  Entry* find_in(const Key& key, uint16_t db);
   // The same with a type. False: it is another type and WRONGTYPE was replied.
   bool find(const Key& key, Type type, Entry*& entry);
   bool find_for_write(const Key& key, Type type, Entry*& entry);

@@ -45,6 +45,7 @@ Entry* Database::allocate(const Key& key, size_t value_size, bool is_inline, boo
   auto* entry = static_cast<Entry*>(heap_->allocate(bytes));
   if (!entry) return nullptr;
   *entry = Entry{};
+  entry->epoch = snapshot_->epoch();
   entry->access_clock = access_clock(clock_->now_ms);
   entry->flags = with_deadline ? Entry::kHasDeadline : 0;
   entry->key_size = static_cast<uint32_t>(key.name.size());
@@ -73,6 +74,7 @@ void Database::free_entry(Entry* entry) {
 
 Result<Entry*> Database::replace(const Key& key, Entry* old, Entry* fresh, int64_t deadline_ms) {
   if (old) {
+    before_change(*old);
     table_.relocate(old, fresh, key.hash);
     if (old->has_deadline()) unlink_deadline(old);
     free_entry(old);
@@ -93,6 +95,7 @@ Result<Entry*> Database::set_string(const Key& key, Bytes value, int64_t deadlin
   if (old && is_inline && old->type() == Type::kString && old->is_inline() &&
       old->has_deadline() == with_deadline) {
     if (value.size() == old->value_size || fits_as_well(old, with_deadline, value.size())) {
+      before_change(*old);
       value.copy(old->inline_bytes(), value.size());
       old->value_size = static_cast<uint32_t>(value.size());
       old->flags &= static_cast<uint8_t>(~Entry::kReportsRaw);
@@ -127,6 +130,7 @@ Result<Entry*> Database::set_integer(const Key& key, int64_t value, int64_t dead
   bool with_deadline = deadline_ms != kNoDeadline;
   if (old && old->type() == Type::kString && old->encoding() == Encoding::kInt &&
       old->has_deadline() == with_deadline) {
+    before_change(*old);
     old->set_word(static_cast<uint64_t>(value));
     old->access_clock = access_clock(clock_->now_ms);
     if (with_deadline) {
@@ -160,6 +164,7 @@ Result<Entry*> Database::overwrite_string(const Key& key, Entry* entry, Bytes va
 }
 
 Result<MutableBytes> Database::edit_string(const Key& key, Entry* entry, size_t size) {
+  before_change(*entry);
   if (entry->encoding() == Encoding::kRaw) {
     auto* blob = reinterpret_cast<Blob*>(entry->word());
     Blob* writable = Blob::writable(*heap_, blob, size);
@@ -211,6 +216,7 @@ Result<MutableBytes> Database::edit_string(const Key& key, Entry* entry, size_t 
 bool Database::erase(const Key& key) {
   Entry* entry = table_.remove(key.name, key.hash);
   if (!entry) return false;
+  before_change(*entry);
   if (entry->has_deadline()) unlink_deadline(entry);
   free_entry(entry);
   return true;
@@ -219,6 +225,7 @@ bool Database::erase(const Key& key) {
 Result<Value> Database::take(const Key& key) {
   Entry* entry = find(key);
   STRATA_ASSERT(entry != nullptr);
+  before_change(*entry);
   Value value = entry->value();
   if (entry->is_inline()) {
     Blob* blob = blob_of(*heap_, {entry->inline_bytes(), entry->value_size});
@@ -239,10 +246,10 @@ void Database::discard(const Value& value) {
 Entry* Database::rebuild(const Key& key, Entry* entry, bool with_deadline) {
   Entry* fresh = allocate(key, entry->value_size, entry->is_inline(), with_deadline);
   if (!fresh) return nullptr;
+  before_change(*entry);
   fresh->kind = entry->kind;
   fresh->flags =
       static_cast<uint8_t>((entry->flags & ~Entry::kHasDeadline) | (with_deadline ? Entry::kHasDeadline : 0));
-  fresh->epoch = entry->epoch;
   fresh->access_clock = entry->access_clock;
   if (entry->is_inline()) {
     std::memcpy(fresh->inline_bytes(), entry->inline_bytes(), entry->value_size);
@@ -256,6 +263,7 @@ Entry* Database::rebuild(const Key& key, Entry* entry, bool with_deadline) {
 }
 
 Result<Entry*> Database::set_deadline(const Key& key, Entry* entry, int64_t deadline_ms) {
+  before_change(*entry);
   if (entry->has_deadline()) {
     unlink_deadline(entry);
   } else {
@@ -268,6 +276,7 @@ Result<Entry*> Database::set_deadline(const Key& key, Entry* entry, int64_t dead
 
 bool Database::clear_deadline(const Key& key, Entry* entry) {
   if (!entry->has_deadline()) return false;
+  before_change(*entry);
   if (rebuild(key, entry, false)) return true;
   // No memory for the smaller entry: keep the field, with a deadline that never comes.
   unlink_deadline(entry);
@@ -280,6 +289,7 @@ void Database::flush(bool synchronously) {
   deadline_sum_ms_.store(0, std::memory_order_relaxed);
   KeyTable::Detached* detached = table_.detach();
   if (!detached) return;
+  if (snapshot_->take_over(*this, detached)) return;
   if (!synchronously) return lazy_free_->discard_table(detached);
   while (!KeyTable::drain(detached, kFlushSlice, [this](Entry* entry) {
     if (entry->type() == Type::kString) {

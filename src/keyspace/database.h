@@ -16,6 +16,7 @@
 #include "keyspace/expiry_wheel.h"
 #include "keyspace/key.h"
 #include "keyspace/key_table.h"
+#include "keyspace/snapshot.h"
 
 namespace strata {
 
@@ -41,8 +42,14 @@ inline uint32_t access_clock(int64_t now_ms) {
 
 class Database {
  public:
-  Database(Heap& heap, const HashSeed& seed, Graveyard& graveyard, LazyFree& lazy_free, ShardClock& clock)
-      : heap_(&heap), seed_(&seed), lazy_free_(&lazy_free), clock_(&clock), table_(heap, seed, graveyard) {}
+  Database(Heap& heap, const HashSeed& seed, Graveyard& graveyard, LazyFree& lazy_free, ShardClock& clock,
+           ShardSnapshot& snapshot)
+      : heap_(&heap),
+        seed_(&seed),
+        lazy_free_(&lazy_free),
+        clock_(&clock),
+        snapshot_(&snapshot),
+        table_(heap, seed, graveyard) {}
   ~Database();
 
   Entry* find(const Key& key) const { return table_.find(key.name, key.hash); }
@@ -57,6 +64,7 @@ class Database {
   // Changes the value of a string and keeps its deadline.
   Result<Entry*> overwrite_string(const Key& key, Entry* entry, Bytes value, bool may_be_integer = true);
   Result<Entry*> overwrite_integer(const Key& key, Entry* entry, int64_t value) {
+    before_change(*entry);
     if (entry->encoding() != Encoding::kInt) return set_integer(key, value, entry->deadline_ms());
     entry->set_word(static_cast<uint64_t>(value));
     entry->access_clock = access_clock(clock_->now_ms);
@@ -77,6 +85,16 @@ class Database {
   Result<Entry*> set_deadline(const Key& key, Entry* entry, int64_t deadline_ms);
   // True when it had one.
   bool clear_deadline(const Key& key, Entry* entry);
+
+  // Whoever changes an entry calls this before: a running snapshot saves it as it is. The functions of this
+  // class do so themselves; those who change a collection in place do it through Context.
+  void before_change(Entry& entry) {
+    if (snapshot_->is_unsaved(entry)) [[unlikely]]
+      snapshot_->save(snapshot_number_, entry);
+  }
+  // The number that the running snapshot knows this database by.
+  uint16_t snapshot_number() const { return snapshot_number_; }
+  void set_snapshot_number(uint16_t db) { snapshot_number_ = db; }
 
   // Any thread may ask for these three.
   size_t count() const { return table_.count(); }
@@ -113,6 +131,8 @@ class Database {
   const HashSeed* seed_;
   LazyFree* lazy_free_;
   ShardClock* clock_;
+  ShardSnapshot* snapshot_;
+  uint16_t snapshot_number_ = 0;
   KeyTable table_;
   ExpiryWheel wheel_;
   std::atomic<uint64_t> deadline_sum_ms_{0};

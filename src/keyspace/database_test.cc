@@ -10,6 +10,7 @@
 
 #include "data/hash.h"
 #include "keyspace/graveyard.h"
+#include "keyspace/keyspace.h"
 #include "keyspace/keyspace_test_tools.h"
 #include "keyspace/lazy_free.h"
 #include "text/numbers.h"
@@ -56,8 +57,10 @@ class DatabaseTest : public ::testing::Test {
   Graveyard graveyard_{heap_, gate_};
   LazyFree lazy_free_{heap_};
   ShardClock clock_;
+  Keyspace keyspace_{{}};
+  ShardSnapshot snapshot_{keyspace_.shard(0)};  // none ever begins
   std::unique_ptr<Database> database_ =
-      std::make_unique<Database>(heap_, seed_, graveyard_, lazy_free_, clock_);
+      std::make_unique<Database>(heap_, seed_, graveyard_, lazy_free_, clock_, snapshot_);
   std::vector<Blob*> pins_;
 };
 

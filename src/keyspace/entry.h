@@ -3,7 +3,7 @@
 //   offset  size  field
 //      0      1   type (low 4 bits), encoding (high 4 bits)
 //      1      1   flags
-//      2      1   snapshot epoch
+//      2      1   snapshot epoch: saved by, or born after, the snapshot of that number (snapshot.h)
 //      3      1   unused
 //      4      4   access clock (LRU seconds, 24 bits used)
 //      8      4   key size

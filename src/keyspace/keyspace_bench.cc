@@ -16,6 +16,7 @@
 #include "base/random.h"
 #include "keyspace/database.h"
 #include "keyspace/graveyard.h"
+#include "keyspace/keyspace.h"
 #include "keyspace/lazy_free.h"
 #include "keyspace/ownership.h"
 #include "memory/heap.h"
@@ -47,7 +48,9 @@ struct Store {
   Graveyard graveyard{heap, gate};
   LazyFree lazy_free{heap};
   ShardClock clock;
-  Database database{heap, seed, graveyard, lazy_free, clock};
+  Keyspace keyspace{{}};
+  ShardSnapshot snapshot{keyspace.shard(0)};
+  Database database{heap, seed, graveyard, lazy_free, clock, snapshot};
 };
 
 // The full store of the last size asked for: filling ten million keys takes seconds.

@@ -59,18 +59,20 @@ void LazyFree::discard(Value value) {
 
 void LazyFree::discard_table(KeyTable::Detached* table) { tables_.push_back(table); }
 
+void LazyFree::free_entry(Entry* entry) {
+  if (entry->type() != Type::kString) {
+    discard(entry->value());
+  } else if (entry->encoding() == Encoding::kRaw) {
+    Blob::destroy(*heap_, reinterpret_cast<Blob*>(entry->word()));
+  }
+  heap_->free(entry);
+}
+
 bool LazyFree::step(size_t budget) {
   if (!values_.empty()) {
     if (destroy_some(values_.front(), *heap_, budget)) values_.pop_front();
   } else if (!tables_.empty()) {
-    bool done = KeyTable::drain(tables_.front(), budget, [this](Entry* entry) {
-      if (entry->type() != Type::kString) {
-        discard(entry->value());
-      } else if (entry->encoding() == Encoding::kRaw) {
-        Blob::destroy(*heap_, reinterpret_cast<Blob*>(entry->word()));
-      }
-      heap_->free(entry);
-    });
+    bool done = KeyTable::drain(tables_.front(), budget, [this](Entry* entry) { free_entry(entry); });
     if (done) tables_.pop_front();
   }
   return empty();

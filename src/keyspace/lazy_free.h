@@ -23,6 +23,8 @@ class LazyFree {
   ~LazyFree();
   // Frees small values at once, keeps large ones for step().
   void discard(Value value);
+  // An entry that is in no table and on no wheel any more, with its value.
+  void free_entry(Entry* entry);
   void discard_table(KeyTable::Detached* table);
   // True when nothing is left.
   bool step(size_t budget);

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 
+#include "base/assert.h"
+#include "base/hash.h"
 #include "keyspace/keyspace.h"
 
 namespace strata {
 namespace {
 
-// A key whose time has come while a command works on it in slices is looked at again after this.
+// A key whose time has come while a command or a snapshot works on it in slices is looked at again after
+// this.
 constexpr int64_t kLatchedRetryMs = 10;
 
 }  // namespace
@@ -27,6 +30,7 @@ Shard::Shard(Keyspace& keyspace, uint32_t index, bool shared, uint16_t database_
 Shard::~Shard() { release_all(); }
 
 void Shard::release_all() {
+  snapshot_.abandon();
   for (uint16_t db = 0; db < database_count_; ++db)
     delete databases_[db].exchange(nullptr, std::memory_order_relaxed);
   while (!lazy_free_.step(SIZE_MAX)) {
@@ -36,10 +40,20 @@ void Shard::release_all() {
 DataContext Shard::data() { return {heap_, keyspace_.seed()}; }
 
 Database& Shard::make_database(uint16_t db) {
-  auto* database = new Database(heap_, keyspace_.seed(), graveyard_, lazy_free_, clock_);
+  auto* database = new Database(heap_, keyspace_.seed(), graveyard_, lazy_free_, clock_, snapshot_);
   databases_[db].store(database, std::memory_order_release);
   return *database;
 }
+
+uint16_t Shard::number_of(const Database& database) const {
+  for (uint16_t db = 0; db < database_count_; ++db) {
+    if (databases_[db].load(std::memory_order_relaxed) == &database) return db;
+  }
+  STRATA_ASSERT(false, "a database of another shard");
+  return 0;
+}
+
+Key Shard::key_of(Bytes name) const { return {name, hash_bytes(name, keyspace_.seed()), index_}; }
 
 // Both pointers stay valid for threads that prefetch: databases live as long as the shard.
 void Shard::swap_databases(uint16_t a, uint16_t b) {
@@ -50,6 +64,7 @@ void Shard::swap_databases(uint16_t a, uint16_t b) {
 
 void Shard::expire(uint16_t db, const Key& key, EffectSink* sink) {
   if (!latches_.empty() && latches_.holds(db, key.name)) return;  // it goes when the latch has gone
+  if (snapshot_.holds_back_deletion(db, key)) return;             // likewise
   if (sink) {
     const Bytes del[] = {"DEL", key.name};
     last_sequence = sink->append_command(db, del);
@@ -83,7 +98,8 @@ bool Shard::expire_due(int64_t now_ms, size_t budget, EffectSink* sink) {
         expiry_lag_ms_max.store(lag, std::memory_order_relaxed);
       }
       const Key key = database->key_of(*entry, index_);
-      if (!latches_.empty() && latches_.holds(db, key.name)) {
+      const bool is_latched = !latches_.empty() && latches_.holds(db, key.name);
+      if (is_latched || snapshot_.holds_back_deletion(db, key)) {
         database->wheel().postpone(link, now_ms + kLatchedRetryMs);
         return;
       }

@@ -16,6 +16,7 @@
 #include "keyspace/latch.h"
 #include "keyspace/lazy_free.h"
 #include "keyspace/ownership.h"
+#include "keyspace/snapshot.h"
 #include "keyspace/watch.h"
 #include "memory/heap.h"
 
@@ -67,6 +68,12 @@ class alignas(64) Shard {
   Random& random() { return random_; }
   WatchTable& watches() { return watches_; }
   LatchTable& latches() { return latches_; }
+  ShardSnapshot& snapshot() { return snapshot_; }
+  const ShardSnapshot& snapshot() const { return snapshot_; }
+  uint16_t database_count() const { return database_count_; }
+  // The number that a database of this shard has now.
+  uint16_t number_of(const Database& database) const;
+  Key key_of(Bytes name) const;  // of a key that belongs here
 
   // Effects appended so far reach up to here in the log; replies to reads wait for it under `always`.
   uint64_t last_sequence = 0;
@@ -88,6 +95,7 @@ class alignas(64) Shard {
   Random random_;
   WatchTable watches_;
   LatchTable latches_;
+  ShardSnapshot snapshot_{*this};
   std::atomic<bool> needs_cleaning_{false};
   std::unique_ptr<std::atomic<Database*>[]> databases_;
 };

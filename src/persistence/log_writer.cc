@@ -36,6 +36,8 @@ Result<bool> LogWriter::write_batch() {
   begin_batch();
   LogRing::Record record;
   while (batch_.size() < kBatchBytes && ring_.peek(record)) {
+    // Whoever appended behind the mark entered its shard after it was set.
+    if (record.end > stop_at_.load(std::memory_order_acquire)) break;
     if (record.poisoned) return fail(Errc::kOutOfMemory, "no memory for a large record of the log");
     if (record.large) {
       if (batch_.size() > kBatchHeaderBytes) break;

@@ -32,6 +32,10 @@ class LogWriter {
   // Goes on in `file`, which holds `size` bytes, all durable, and so is everything below `position`.
   void attach(File file, uint64_t size, uint64_t position, uint64_t salt);
 
+  // Nothing that ends behind this sequence is written until stop_at(kNever). While all shards are held.
+  static constexpr uint64_t kNever = UINT64_MAX;
+  void stop_at(uint64_t sequence) { stop_at_.store(sequence, std::memory_order_release); }
+
   // Writes everything complete. Success when there was nothing, or the log had failed before.
   Status write_complete();
   // An empty batch that says how much is durable, and a sync of it: afterwards damage to anything below
@@ -75,6 +79,7 @@ class LogWriter {
   std::string batch_;  // header and body, kept between batches for its memory
   uint64_t salt_ = 0;
   int32_t current_db_ = 0;
+  std::atomic<uint64_t> stop_at_{kNever};
   std::atomic<uint64_t> written_sequence_{0};
   std::atomic<uint64_t> durable_sequence_{0};
   std::atomic<uint64_t> position_{0};

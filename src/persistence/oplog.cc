@@ -1,5 +1,6 @@
 #include "persistence/oplog.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -12,6 +13,7 @@
 #include "persistence/log_lock.h"
 #include "persistence/log_writer.h"
 #include "persistence/oplog_files.h"
+#include "persistence/oplog_rewrite.h"
 #include "platform/entropy.h"
 #include "platform/thread.h"
 
@@ -23,7 +25,7 @@ constexpr int kInlineRoundsMax = 8;
 
 }  // namespace
 
-// Locks, in this order: sync_mutex_ (one sync at a time), lock_ (the writer and the manifest).
+// Locks, in this order: sync_mutex_ (one sync at a time, and the manifest), lock_ (the writer).
 class OpLog::Impl {
  public:
   Impl(FileSystem& fs, AofLocation location, const OpLogOptions& options, LogRing& ring)
@@ -108,11 +110,32 @@ class OpLog::Impl {
     return sealed;
   }
 
+  void mark_rotation() { writer_.stop_at(ring_.reserved()); }
+
+  Status adopt_base(std::string_view temporary, uint64_t first_increment) {
+    std::scoped_lock one_at_a_time(sync_mutex_);
+    // A number is never used twice: after a failure nobody knows whether a manifest names it.
+    base_seq_ = std::max(base_seq_ + 1, manifest_.next_base_seq());
+    TRY_ASSIGN(manifest_, replace_base(fs_, location_, manifest_, temporary, base_seq_, first_increment));
+    TRY_ASSIGN(const FileInfo base, fs_.info(location_.path_of(manifest_.base.name)));
+    uint64_t earlier_bytes = base.size;
+    for (const ManifestFile& file : manifest_.increments) {
+      if (file.seq == increment_seq_.load(std::memory_order_relaxed)) continue;
+      if (const Result<FileInfo> info = fs_.info(location_.path_of(file.name))) earlier_bytes += info->size;
+    }
+    base_bytes_.store(base.size, std::memory_order_relaxed);
+    earlier_bytes_.store(earlier_bytes, std::memory_order_relaxed);
+    return {};
+  }
+
   Status rotate() {
     std::scoped_lock one_at_a_time(sync_mutex_);
     lock_.lock();
     Status status = rotate_locked();
+    writer_.stop_at(LogWriter::kNever);
+    (void)writer_.write_complete();  // what came behind a mark; its loops have looked in vain
     unlock();
+    ring_bell();
     notify();
     return status;
   }
@@ -126,7 +149,7 @@ class OpLog::Impl {
 
   OpLogStats stats() const {
     OpLogStats stats;
-    stats.base_bytes = base_bytes_;
+    stats.base_bytes = base_bytes_.load(std::memory_order_relaxed);
     stats.current_bytes = earlier_bytes_.load(std::memory_order_relaxed) + writer_.file_bytes();
     stats.buffer_bytes = ring_.outstanding_bytes();
     stats.durable_position = writer_.durable_position();
@@ -251,11 +274,12 @@ class OpLog::Impl {
   LogRing& ring_;
   LogLock lock_;
   LogWriter writer_;   // guarded by lock_, but for its any-thread getters
-  Manifest manifest_;  // guarded by lock_
+  Manifest manifest_;  // guarded by sync_mutex_
   std::mutex sync_mutex_;
   std::atomic<SyncPolicy> policy_;
   uint64_t salt_state_;  // guarded by lock_
-  uint64_t base_bytes_ = 0;
+  std::atomic<uint64_t> base_bytes_{0};
+  uint64_t base_seq_ = 0;  // guarded by sync_mutex_
   std::atomic<uint64_t> earlier_bytes_{0};
   std::atomic<uint64_t> increment_seq_{0};
   std::atomic<uint64_t> delayed_sync_count_{0};
@@ -313,6 +337,10 @@ void OpLog::set_on_progress(std::function<void()> callback) { impl_->set_on_prog
 void OpLog::start() { impl_->start(); }
 Status OpLog::stop() { return impl_->stop(); }
 Status OpLog::rotate() { return impl_->rotate(); }
+void OpLog::mark_rotation() { impl_->mark_rotation(); }
+Status OpLog::adopt_base(std::string_view temporary, uint64_t first_increment) {
+  return impl_->adopt_base(temporary, first_increment);
+}
 Status OpLog::step_sync() { return impl_->sync_once(); }
 
 Status OpLog::step_write() {

@@ -117,6 +117,14 @@ class OpLog {
   // then only a fresh generation, with a base of its own, may follow.
   Status rotate();
 
+  // A rewrite (oplog_rewrite.h). While all shards are held: the next rotate() ends the increment exactly
+  // here. Until then nothing behind the mark is written, so it must follow soon. Never blocks.
+  void mark_rotation();
+  // A complete and synced RDB at the path `temporary`, in the log's directory, holds the state at the
+  // beginning of increment `first_increment`: it becomes the base, and what comes before goes. After a
+  // failure the old generation is as good as the new one, and the log goes on. Any thread; blocks.
+  Status adopt_base(std::string_view temporary, uint64_t first_increment);
+
   // Without threads, for tests: writes what is complete; syncs what is written.
   Status step_write();
   Status step_sync();

@@ -4,6 +4,8 @@
 #include <vector>
 
 #include "persistence/oplog.h"
+#include "persistence/oplog_rewrite.h"
+#include "persistence/rdb_snapshot.h"
 
 namespace strata {
 namespace {
@@ -59,6 +61,8 @@ Result<StartedLog> start_new_increment(FileSystem& fs, const AofLocation& locati
     unwanted.push_back(std::move(log.manifest.increments.back()));
     log.manifest.increments.pop_back();
   }
+  TRY(remove_orphan_bases(fs, location, log.manifest));
+  TRY(remove_snapshot_leftovers(fs, location.path_of(location.append_filename)));
   TRY(sync_log_files(fs, location, log.manifest));
   const LogOpening opening{.position = recovered.end_position, .salt = salt};
   TRY_ASSIGN(log.increment, create_increment(fs, location, log.seq, opening));

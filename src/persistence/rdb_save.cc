@@ -1,8 +1,8 @@
 #include "persistence/rdb_save.h"
 
 #include "keyspace/keyspace.h"
+#include "persistence/rdb_snapshot.h"
 #include "platform/file_system.h"
-#include "platform/process.h"
 
 namespace strata {
 namespace {
@@ -53,7 +53,7 @@ Status save_to(FileSystem& fs, const std::string& temporary, std::string_view pa
 Result<RdbSaveReport> rdb_save(FileSystem& fs, std::string_view path, Keyspace& keyspace,
                                const RdbSaveOptions& options) {
   const std::string directory = parent_directory(path);
-  const std::string temporary = directory + "/temp-" + std::to_string(process_id()) + ".rdb";
+  const std::string temporary = snapshot_temporary_path(path, "save");
   RdbSaveReport report;
   const Status saved = save_to(fs, temporary, path, keyspace, options, &report);
   if (!saved) {

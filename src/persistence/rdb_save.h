@@ -1,7 +1,7 @@
 // Saves a whole keyspace as an RDB file: SAVE, save points at shutdown, DEBUG RELOAD.
 //
-// Writes temp-<pid>.rdb beside the target, syncs it, renames it over the target and syncs the directory: the
-// old dump or the new one, never half. On failure the temporary file is removed and the old dump is as
+// Writes a temporary file beside the target, syncs it, renames it over the target and syncs the directory:
+// the old dump or the new one, never half. On failure the temporary file is removed and the old dump is as
 // before, except after a failed directory sync, when the new one is in place but may not be there after a
 // power cut.
 //

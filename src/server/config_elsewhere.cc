@@ -14,7 +14,6 @@ constexpr const char* kCluster = "cluster mode is not there yet";
 constexpr const char* kTls = "TLS is not there yet";
 constexpr const char* kEviction = "eviction is not there yet";
 constexpr const char* kDefrag = "Strata does not defragment memory yet";
-constexpr const char* kRewriting = "the log is not rewritten yet";
 constexpr const char* kScripts = "there are no scripts yet";
 constexpr const char* kStreams = "there are no streams yet";
 constexpr const char* kAcl = "access control lists are not there yet";
@@ -191,14 +190,12 @@ constexpr Directive kDirectives[] = {
     default_only(integer("latency-monitor-threshold", "0", 0, kLong, "the latency monitor is not there yet")),
 
     // persistence
-    flag("no-appendfsync-on-rewrite", "no", kRewriting),
-    integer("auto-aof-rewrite-percentage", "100", 0, kInt, kRewriting),
-    memory("auto-aof-rewrite-min-size", "67108864", 0, kRewriting),
-    flag("aof-rewrite-incremental-fsync", "yes", kRewriting),
-    flag("aof-use-rdb-preamble", "yes", kRewriting),
-    flag("aof-disable-auto-gc", "no", kRewriting),
+    flag("no-appendfsync-on-rewrite", "no", "the log is synced as ever while it is rewritten"),
+    flag("aof-rewrite-incremental-fsync", "yes", "a new base is always synced as it grows"),
+    flag("aof-use-rdb-preamble", "yes", "a new base is always an RDB"),
+    flag("aof-disable-auto-gc", "no", "files that a rewrite replaced always go at once"),
     default_only(flag("aof-timestamp-enabled", "no", "the log has no timestamps yet")),
-    flag("rdb-save-incremental-fsync", "yes", "snapshots are synced once, at their end"),
+    flag("rdb-save-incremental-fsync", "yes", "snapshots are always synced as they grow"),
     flag("rdb-del-sync-files", "no", kReplication),
 
     // replication

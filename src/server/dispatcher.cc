@@ -173,7 +173,8 @@ bool Dispatcher::run_one(Connection& connection, std::span<const ParsedCommand> 
                                     (command->flags & kRunsInMulti));  // EXEC
   OpLog* log = server_.log();
   // A log that failed never gets on: admit() refuses the write then.
-  if (appends && log && !log->has_credit() && !log->failed()) [[unlikely]] {
+  const bool is_log_full = log && !log->has_credit() && !log->failed();
+  if (appends && (is_log_full || server_.background_save().holds_writers())) [[unlikely]] {
     connection.stall(Stall::kLogCredit);
     worker_.metrics().parked_for_log.add();
     worker_.wait_for_credit(connection);
@@ -226,8 +227,8 @@ void Dispatcher::run_single_shard(Connection& connection, std::span<const Parsed
   if (!shard.ownership.try_enter_for_a_while()) [[unlikely]] {
     return queue_single_shard(connection, rest, position);
   }
-  if (!shard.latches().empty()) [[unlikely]] {
-    if (Latch* latch = shard.latches().find(db, prepared.key.name, command.flags & kWrite)) {
+  if (!shard.latches().empty() || shard.snapshot().is_active()) [[unlikely]] {
+    if (Latch* latch = find_key_latch(shard, db, prepared.key, command.flags & kWrite)) {
       ShardSet shards;
       shards.add(prepared.key.shard);
       QueuedJob& job = make_job(connection, shards);
@@ -367,15 +368,22 @@ bool Dispatcher::step_held(const RegisteredCommand& command, std::span<const Byt
   return true;
 }
 
+// Also of a large value that a running snapshot must save before anybody changes it.
+Latch* Dispatcher::find_key_latch(Shard& shard, uint16_t db, const Key& key, bool for_write) {
+  if (Latch* latch = shard.latches().find(db, key.name, for_write)) return latch;
+  return for_write && shard.snapshot().is_active() ? shard.snapshot().latch_for(db, key) : nullptr;
+}
+
 Latch* Dispatcher::find_latch(const RegisteredCommand& command, std::span<const Bytes> args,
                               const ShardSet& held, uint16_t db) {
   Keyspace& keyspace = server_.keyspace();
   bool is_latched = false;
   for (uint32_t s = 0; (s = held.next(s)) != ShardSet::kEnd; ++s)
-    is_latched |= !keyspace.shard(s).latches().empty();
+    is_latched |= !keyspace.shard(s).latches().empty() || keyspace.shard(s).snapshot().is_active();
   if (!is_latched) [[likely]]
     return nullptr;
-  bool for_write = command.flags & kWrite;
+  // DEBUG may take values away, too.
+  bool for_write = command.flags & kWrite || command.full_name == "debug";
   if (command.flags & kAllShards) {
     for (uint32_t s = 0; (s = held.next(s)) != ShardSet::kEnd; ++s) {
       if (Latch* latch = keyspace.shard(s).latches().find_any(for_write)) return latch;
@@ -386,12 +394,21 @@ Latch* Dispatcher::find_latch(const RegisteredCommand& command, std::span<const 
   find_keys(command, args, positions_);
   for (const KeyPosition& position : positions_) {
     Key key = keyspace.key(args[position.index]);
-    if (Latch* latch = keyspace.shard(key.shard).latches().find(db, key.name, for_write)) return latch;
+    if (Latch* latch = find_key_latch(keyspace.shard(key.shard), db, key, for_write)) return latch;
   }
   return nullptr;
 }
 
-Latch* Dispatcher::find_latch_for_transaction(const ShardSet& held) {
+Latch* Dispatcher::find_latch_for_transaction(const ShardSet& held, const Session& session) {
+  bool is_saving = false;
+  for (uint32_t s = 0; (s = held.next(s)) != ShardSet::kEnd; ++s)
+    is_saving |= server_.keyspace().shard(s).snapshot().is_active();
+  uint16_t db = session.db.load(std::memory_order_relaxed);
+  for (const OwnedCommand& command : session.transaction.commands) {
+    if (!is_saving) break;
+    if (!(command.command->flags & kWrite) || (command.command->flags & kAllShards)) continue;
+    if (Latch* latch = find_latch(*command.command, command.args, held, db)) return latch;
+  }
   for (uint32_t s = 0; (s = held.next(s)) != ShardSet::kEnd; ++s) {
     if (Latch* latch = server_.keyspace().shard(s).latches().find_any(true)) return latch;
   }

@@ -99,7 +99,7 @@ class Dispatcher {
   // The latch that the command must wait for, with its shards held; null: none.
   Latch* find_latch(const RegisteredCommand& command, std::span<const Bytes> args, const ShardSet& held,
                     uint16_t db);
-  Latch* find_latch_for_transaction(const ShardSet& held);
+  Latch* find_latch_for_transaction(const ShardSet& held, const Session& session);
   // run_held() with the time it took.
   uint64_t run_timed(const RegisteredCommand& command, std::span<const Bytes> args, const ShardSet& held,
                      uint16_t db, int64_t now_ms, Reply& reply, Session& session);
@@ -136,6 +136,7 @@ class Dispatcher {
   void run_multi_shard(Connection& connection, const ParsedCommand& parsed, const Prepared& prepared);
   uint64_t run_entered(const RegisteredCommand& command, std::span<const Bytes> args, Bytes canonical_raw,
                        const Key& key, uint16_t db, int64_t now_ms, Reply& reply, Session* session);
+  static Latch* find_key_latch(Shard& shard, uint16_t db, const Key& key, bool for_write);
   uint64_t settle_sequence(const ShardSet& held, uint64_t sequence);
   uint64_t finish_command(const RegisteredCommand& command, Bytes canonical_raw, Reply& reply,
                           uint64_t errors_before);

@@ -22,39 +22,43 @@ void loading(InfoText& out, const InfoSource& source) {
 
 }  // namespace
 
-// Snapshots hold all shards, so none is ever seen in progress, and nothing forks.
+// Nothing forks, so there is no copy-on-write to tell of.
 void info_persistence(InfoText& out, const InfoSource& source) {
   Server& server = source.server;
   SaveState& save = server.save_state();
   OpLog* log = server.log();
   OpLogStats stats = log ? log->stats() : OpLogStats();
   bool is_loading = server.loading().active;
+  using enum BackgroundSave::Kind;
+  const BackgroundSave::Progress progress = server.background_save().progress();
+  const BackgroundSave::RewriteState rewrite = server.background_save().rewrite_state();
+  const int64_t running_s = progress.kind == kNone ? -1 : source.now_ms / 1000 - progress.began_s;
   out.section("Persistence");
   out.line("loading", is_loading ? 1 : 0);
   for (const char* name : {"async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age"}) {
     out.line(name, 0);
   }
   out.ratio("current_fork_perc", 0);
-  out.line("current_save_keys_processed", 0);
-  out.line("current_save_keys_total", 0);
+  out.line("current_save_keys_processed", progress.keys_saved);
+  out.line("current_save_keys_total", progress.keys_total);
   out.line("rdb_changes_since_last_save", server.changes_since_save());
   out.line("rdb_bgsave_in_progress", save.in_progress ? 1 : 0);
   out.line("rdb_last_save_time", save.last_save_s.load());
   out.line("rdb_last_bgsave_status", ok_or_err(save.last_ok));
   out.line("rdb_last_bgsave_time_sec", save.last_duration_s.load());
-  out.line("rdb_current_bgsave_time_sec", -1);
+  out.line("rdb_current_bgsave_time_sec", progress.kind == kSave ? running_s : -1);
   out.line("rdb_saves", save.saves.load());
   out.line("rdb_last_cow_size", 0);
   out.line("rdb_last_load_keys_expired", 0);
   out.line("rdb_last_load_keys_loaded", server.loading().loaded_keys.load());
   out.line("aof_enabled", log ? 1 : 0);
-  out.line("aof_rewrite_in_progress", 0);
-  out.line("aof_rewrite_scheduled", 0);
-  out.line("aof_last_rewrite_time_sec", -1);
-  out.line("aof_current_rewrite_time_sec", -1);
-  out.line("aof_last_bgrewrite_status", "ok");
-  out.line("aof_rewrites", 0);
-  out.line("aof_rewrites_consecutive_failures", 0);
+  out.line("aof_rewrite_in_progress", progress.kind == kRewrite ? 1 : 0);
+  out.line("aof_rewrite_scheduled", server.background_save().rewrite_scheduled() ? 1 : 0);
+  out.line("aof_last_rewrite_time_sec", rewrite.last_duration_s);
+  out.line("aof_current_rewrite_time_sec", progress.kind == kRewrite ? running_s : -1);
+  out.line("aof_last_bgrewrite_status", ok_or_err(rewrite.last_ok));
+  out.line("aof_rewrites", rewrite.count);
+  out.line("aof_rewrites_consecutive_failures", rewrite.failures);
   out.line("aof_last_write_status", ok_or_err(!log || stats.last_write_ok));
   out.line("aof_last_cow_size", 0);
   out.line("module_fork_in_progress", 0);

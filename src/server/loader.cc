@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "persistence/rdb_load.h"
+#include "persistence/rdb_snapshot.h"
 #include "platform/clock.h"
 #include "platform/file_system.h"
 #include "server/log_lines.h"
@@ -63,6 +64,11 @@ Status Loader::run() {
   }
   keyspace.enable_expiry(false);
   const Options& o = server_.options();
+  // What a crash left in the middle of a save; the log removes its own.
+  if (!read_only_) {
+    if (Status removed = remove_snapshot_leftovers(real_file_system(), o.dump_file); !removed)
+      log_warning(fmt::format("Temporary files could not be removed: {}", describe(removed.error())));
+  }
   Status status = o.append_only ? load_log() : load_dump(o.dump_file);
   keyspace.enable_expiry(true);
   for (uint32_t s = 0; s < keyspace.shard_count(); ++s) {

@@ -79,12 +79,15 @@ struct Options {
   std::vector<SavePoint> save_points = {{3600, 1}, {300, 100}, {60, 10000}};
   bool rdb_compression = true;
   bool rdb_checksum = true;
+  int64_t rdb_version = 10;
   bool stop_writes_on_bgsave_error = true;
   bool append_only = false;
   std::string append_file = "appendonly.aof";
   std::string append_directory = "appendonlydir";
   SyncPolicy append_sync = SyncPolicy::kEverySecond;
   bool aof_load_truncated = true;
+  std::atomic<int64_t> auto_aof_rewrite_percentage = 100;  // 0: never
+  std::atomic<uint64_t> auto_aof_rewrite_min_size = 64ull << 20;
 
   // diagnostics
   std::atomic<int64_t> slowlog_slower_than_us = 10000;

@@ -119,7 +119,7 @@ bool QueuedJob::execute() {
 bool QueuedJob::run_commands(Dispatcher& dispatcher, Reply& reply) {
   Session& session = connection_.session();
   if (is_transaction) {
-    if (Latch* latch = dispatcher.find_latch_for_transaction(shards)) {
+    if (Latch* latch = dispatcher.find_latch_for_transaction(shards, session)) {
       latch->waiters.push_back(this);
       return false;
     }

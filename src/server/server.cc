@@ -28,7 +28,6 @@ constexpr int64_t kShardsPerThread = 8;
 // Descriptors beside the clients': files, listeners, loops.
 constexpr uint64_t kReservedDescriptors = 64;
 constexpr const char* kDefaultPidFile = "/var/run/redis.pid";
-constexpr int64_t kSaveRetryS = 5;
 
 uint32_t shard_count_for(const Options& options, uint32_t threads) {
   if (options.shards > 0) return std::bit_ceil(static_cast<uint32_t>(options.shards));
@@ -39,9 +38,13 @@ uint32_t shard_count_for(const Options& options, uint32_t threads) {
 }  // namespace
 
 Server::Server(std::unique_ptr<Configuration> configuration)
-    : configuration_(std::move(configuration)), slow_log_(std::make_unique<SlowLog>()) {}
+    : configuration_(std::move(configuration)),
+      slow_log_(std::make_unique<SlowLog>()),
+      background_save_(std::make_unique<BackgroundSave>(*this)) {}
 
-Server::~Server() = default;
+Server::~Server() {
+  background_save_.reset();  // its buffers pin what belongs to the shards
+}
 
 Options& Server::options() { return configuration_->options(); }
 
@@ -367,41 +370,46 @@ void Server::remove_files() {
   }
 }
 
-// Save points: when enough has changed for long enough. A snapshot beside the traffic comes with the
-// durability work; until then this one holds all shards, as SAVE does.
-void Server::check_save_points() {
+// When enough has changed for long enough.
+bool Server::save_point_is_due(int64_t now_s) {
   uint64_t changes = changes_since_save();
-  if (changes == 0) return;
-  int64_t now_s = workers_[0]->loop().wall_ms() / 1000;
+  if (changes == 0) return false;
   int64_t since_s = now_s - save_state_.last_save_s.load(std::memory_order_relaxed);
-  // After a failure it is tried again after a while, not in every turn.
-  if (!save_state_.last_ok && now_s - save_state_.last_try_s < kSaveRetryS) return;
-  std::vector<SavePoint> points;
-  {
-    std::lock_guard lock(configuration_mutex_);
-    points = options().save_points;
-  }
-  for (const SavePoint& point : points) {
+  std::lock_guard lock(configuration_mutex_);
+  for (const SavePoint& point : options().save_points) {
     if (since_s < point.seconds || changes < static_cast<uint64_t>(point.changes)) continue;
     log_notice(fmt::format("{} changes in {} seconds. Saving...", point.changes, point.seconds));
-    workers_[0]->dispatcher().run_on_all_shards([this] { static_cast<void>(save_held()); });
-    return;
+    return true;
   }
+  return false;
+}
+
+RdbSaveOptions rdb_save_options(const Options& options) {
+  RdbSaveOptions save;
+  save.writer.compression = options.rdb_compression;
+  save.writer.checksum = options.rdb_checksum;
+  save.writer.version = static_cast<uint32_t>(options.rdb_version);
+  save.aux.created_seconds = system_clock().wall_us() / 1'000'000;
+  return save;
+}
+
+void Server::note_save_result(bool ok) {
+  std::lock_guard lock(configuration_mutex_);
+  const Options& o = options();
+  set_alert(kAlertSaveFailed, !ok && o.stop_writes_on_bgsave_error && !o.save_points.empty());
 }
 
 Status Server::save_held() {
   const Options& o = options();
   int64_t began_ms = system_clock().wall_us() / 1000;
   save_state_.last_try_s = began_ms / 1000;
+  background_save_->cancel_save();
   uint64_t changes = total_changes();
-  RdbSaveOptions save;
-  save.writer.compression = o.rdb_compression;
-  save.writer.checksum = o.rdb_checksum;
-  auto report = rdb_save(real_file_system(), o.dump_file, *keyspace_, save);
+  auto report = rdb_save(real_file_system(), o.dump_file, *keyspace_, rdb_save_options(o));
   int64_t ended_ms = system_clock().wall_us() / 1000;
   save_state_.last_duration_s = (ended_ms - began_ms) / 1000;
   save_state_.last_ok = report.has_value();
-  set_alert(kAlertSaveFailed, !report && o.stop_writes_on_bgsave_error && !o.save_points.empty());
+  note_save_result(report.has_value());
   if (!report) {
     log_warning(fmt::format("Failed saving the DB: {}", describe(report.error())));
     return std::unexpected(report.error());
@@ -456,7 +464,8 @@ void Server::cron() {
     peak_memory_.store(used, std::memory_order_relaxed);
   uint64_t limit = options().max_memory.load(std::memory_order_relaxed);
   set_alert(kAlertMemory, limit != 0 && used > limit);
-  if (!(alerts() & (kAlertLoading | kAlertStopping))) check_save_points();
+  if (!(alerts() & (kAlertLoading | kAlertStopping)))
+    background_save_->cron(workers_[0]->loop().wall_ms() / 1000);
 }
 
 // What is written after this save and before the loops stop is saved by finish().
@@ -488,6 +497,10 @@ void Server::request_stop(SaveChoice choice, int signal) {
 // All loops have stopped: what they executed is in the log's ring or on its way.
 int Server::finish() {
   int exit_code = load_failed_ ? 1 : 0;
+  if (background_save_->running() != BackgroundSave::Kind::kNone) {
+    log_warning("There is a background save or rewrite in progress, giving it up");
+    background_save_->abandon();
+  }
   if (!load_failed_ && !(alerts() & kAlertLoading)) {
     log_warning("User requested shutdown...");
     if (log_) {

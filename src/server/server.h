@@ -15,6 +15,7 @@
 #include "persistence/oplog.h"
 #include "platform/socket.h"
 #include "runtime/listener.h"
+#include "server/background_save.h"
 #include "server/options.h"
 #include "server/rates.h"
 #include "server/worker.h"
@@ -23,6 +24,11 @@ namespace strata {
 
 class Configuration;
 class SlowLog;
+
+// After a failed snapshot the next is tried after this.
+inline constexpr int64_t kSaveRetryS = 5;
+// What the options say about dump files.
+RdbSaveOptions rdb_save_options(const Options& options);
 
 // Why commands go through the checks even for a plain client.
 enum ServerAlert : uint32_t {
@@ -78,6 +84,11 @@ class Server {
   // A snapshot, with all shards held by the caller. SAVE, and SHUTDOWN.
   Status save_held();
   bool save_wanted(SaveChoice choice) const;
+  // After a snapshot: whether writes are refused because the last one failed.
+  void note_save_result(bool ok);
+  // A save point has been reached; says so in the log.
+  bool save_point_is_due(int64_t now_s);
+  BackgroundSave& background_save() { return *background_save_; }
 
   Options& options();
   Configuration& configuration() { return *configuration_; }
@@ -138,7 +149,6 @@ class Server {
   bool refuse_unprotected(const Socket& socket, bool is_unix);
   void note_failed_log();
   int finish();
-  void check_save_points();
   void sample_rates();
 
   std::unique_ptr<Configuration> configuration_;
@@ -151,6 +161,7 @@ class Server {
   std::atomic<OpLog*> open_log_{nullptr};
   std::atomic<EffectSink*> open_sink_{nullptr};
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<BackgroundSave> background_save_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::atomic<uint32_t> alerts_{0};
   std::atomic<bool> replies_wait_for_disk_{false};

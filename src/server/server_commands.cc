@@ -14,15 +14,46 @@ namespace {
 
 Server& server_of(Context& context) { return *context.session()->server; }
 
+// All shards are held, here and in bgsave(): the snapshot begins at once. In a transaction it is scheduled,
+// as in Redis, because the transaction is only half done.
+bool is_in_transaction(Context& context) { return !context.may_slice(); }
+
 void bgrewriteaof(Context& context) {
-  context.reply().error("ERR BGREWRITEAOF is not there yet: the log is not rewritten");
+  using enum BackgroundSave::Kind;
+  BackgroundSave& background = server_of(context).background_save();
+  if (background.running() == kRewrite) {
+    return context.reply().error("ERR Background append only file rewriting already in progress");
+  }
+  if (background.running() != kNone || is_in_transaction(context)) {
+    background.schedule(kRewrite);
+    background.forget_rewrite_failures();
+    return context.reply().simple("Background append only file rewriting scheduled");
+  }
+  if (background.begin(kRewrite))
+    return context.reply().simple("Background append only file rewriting started");
+  context.reply().error(
+      "ERR Can't execute an AOF background rewriting. Please check the server logs for more information.");
 }
 
 // BGSAVE [SCHEDULE]
 void bgsave(Context& context) {
+  using enum BackgroundSave::Kind;
   if (context.argc() > 2 || (context.argc() == 2 && !context.is_word(1, "SCHEDULE")))
     return context.syntax_error();
-  context.reply().error("ERR BGSAVE is not there yet: use SAVE");
+  BackgroundSave& background = server_of(context).background_save();
+  if (background.running() == kSave) return context.reply().error("ERR Background save already in progress");
+  if (background.running() != kNone || is_in_transaction(context)) {
+    if (context.argc() == 1 && !is_in_transaction(context)) {
+      return context.reply().error(
+          "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order "
+          "to "
+          "schedule a BGSAVE whenever possible.");
+    }
+    background.schedule(kSave);
+    return context.reply().simple("Background saving scheduled");
+  }
+  static_cast<void>(background.begin(kSave));
+  context.reply().simple("Background saving started");
 }
 
 void lastsave(Context& context) { context.reply().integer(server_of(context).save_state().last_save_s); }
@@ -35,6 +66,8 @@ void command(Context& context) {
 
 // All shards are held.
 void save(Context& context) {
+  if (server_of(context).background_save().running() == BackgroundSave::Kind::kSave)
+    return context.reply().error("ERR Background save already in progress");
   if (context.check(server_of(context).save_held())) context.reply().ok();
 }
 
@@ -107,12 +140,12 @@ constexpr uint32_t kSaving = kAdmin | kNoScript | kNoAsyncLoading;
 
 constexpr Command kCommands[] = {
     {.name = "bgrewriteaof",
-     .flags = kSaving | kConnection,
+     .flags = kSaving | kAllShards,
      .summary = "Asynchronously rewrites the append-only file to disk.",
      .run = bgrewriteaof},
     {.name = "bgsave",
      .syntax = "[SCHEDULE]",
-     .flags = kSaving | kConnection,
+     .flags = kSaving | kAllShards,
      .summary = "Asynchronously saves the database(s) to disk.",
      .run = bgsave,
      .history = "3.2.2=Added the `SCHEDULE` option."},

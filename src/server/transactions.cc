@@ -172,7 +172,7 @@ void Dispatcher::run_transaction(Session& session) {
   ShardSet shards = transaction.shards;
   for (const auto& watched : transaction.watched) shards.add(server_.keyspace().key(watched.key).shard);
   uint32_t stopped_at = enter_all(shards);
-  Latch* latch = stopped_at == ShardSet::kEnd ? find_latch_for_transaction(shards) : nullptr;
+  Latch* latch = stopped_at == ShardSet::kEnd ? find_latch_for_transaction(shards, session) : nullptr;
   if (stopped_at == ShardSet::kEnd && !latch) {
     note_wait(run_transaction_held(shards, session, now_ms(), connection.reply()));
     leave_all(shards);

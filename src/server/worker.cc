@@ -114,7 +114,8 @@ void Worker::flush_log_waiters() {
     connection->flush();
   }
   OpLog* log = server_.log();
-  if (!credit_waiters_.empty() && (!log || log->failed() || log->has_credit())) {
+  if (!credit_waiters_.empty() && (!log || log->failed() || log->has_credit()) &&
+      !server_.background_save().holds_writers()) {
     waiters.clear();
     waiters.swap(credit_waiters_);
     for (Connection* connection : waiters) connection->resume();

@@ -1,0 +1,376 @@
+#include "server/background_save.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "persistence/oplog_files.h"
+#include "persistence/oplog_rewrite.h"
+#include "platform/clock.h"
+#include "platform/file_system.h"
+#include "platform/process.h"
+#include "platform/thread.h"
+#include "server/log_lines.h"
+#include "server/server.h"
+#include "server/worker.h"
+
+namespace strata {
+namespace {
+
+// What a slice of the walk takes of a turn.
+constexpr int64_t kSliceUs = 300;
+constexpr int64_t kTellEveryS = 5;
+// After failures a rewrite is tried again later and later, as Redis does: minutes by powers of two.
+constexpr uint64_t kRewriteFailuresWithoutDelay = 3;
+constexpr int64_t kRewriteDelayMaxS = 60 * 60;
+
+int64_t now_s() { return system_clock().wall_us() / 1'000'000; }
+
+const char* name_of(BackgroundSave::Kind kind) {
+  return kind == BackgroundSave::Kind::kSave ? "saving" : "append only file rewriting";
+}
+
+}  // namespace
+
+// The walk, as a job that enters one shard at a time. Touched by one thread at a time: whoever runs the
+// slice.
+class BackgroundSave::Walk final : public ShardJob, private PostedWork {
+ public:
+  Walk(BackgroundSave& owner, RdbSnapshot& snapshot)
+      : owner_(owner), server_(owner.server_), snapshot_(snapshot) {}
+
+  // Posts the first slice.
+  void begin() { post_home(); }
+  // The writing thread has made room.
+  void wake() {
+    if (is_parked_.exchange(false, std::memory_order_seq_cst)) post_home();
+  }
+
+  bool execute() override {
+    Worker& here = *Worker::current();
+    Shard& shard = server_.keyspace().shard(current_);
+    const int64_t began_us = system_clock().monotonic_us();
+    shard.snapshot().walk(here.dispatcher().runner(), began_us + kSliceUs);
+    here.note_shard_hold(system_clock().monotonic_us() - began_us);
+    return true;
+  }
+  // The next slice; or the end.
+  void finished() override {
+    if (!choose_shard()) {
+      snapshot_.finish();
+      owner_.has_walked_.store(true, std::memory_order_release);  // this may be gone now
+      return;
+    }
+    if (snapshot_.is_full()) {
+      is_parked_.store(true, std::memory_order_seq_cst);
+      // Room that was made before that woke nobody.
+      if (snapshot_.is_full() || !is_parked_.exchange(false, std::memory_order_seq_cst)) return;
+    }
+    post_home();
+  }
+  void send_home() override {
+    holds_shard_ = true;
+    post_home();
+  }
+
+ private:
+  void run() override {
+    JobRunner& runner = Worker::current()->dispatcher().runner();
+    if (std::exchange(holds_shard_, false)) return runner.resume(*this);
+    shards = {};
+    shards.add(current_);
+    runner.start(*this);
+  }
+  void post_home() {
+    Worker& home = *server_.workers()[current_ % server_.worker_count()];
+    home.loop().post(static_cast<PostedWork*>(this));
+  }
+  // Stays while a value is half saved; goes where somebody waits; else on in order. False: all are done.
+  bool choose_shard() {
+    Keyspace& keyspace = server_.keyspace();
+    if (snapshot_.is_in_large()) return true;
+    for (uint32_t s = 0; s < keyspace.shard_count(); ++s) {
+      if (!keyspace.shard(s).snapshot().is_urgent()) continue;
+      current_ = s;
+      return true;
+    }
+    for (uint32_t i = 0; i < keyspace.shard_count(); ++i) {
+      const uint32_t s = (current_ + i) % keyspace.shard_count();
+      if (!keyspace.shard(s).snapshot().is_active()) continue;
+      current_ = s;
+      return true;
+    }
+    return false;
+  }
+
+  BackgroundSave& owner_;
+  Server& server_;
+  RdbSnapshot& snapshot_;
+  uint32_t current_ = 0;
+  bool holds_shard_ = false;
+  std::atomic<bool> is_parked_{false};
+};
+
+struct BackgroundSave::Run {
+  Run(BackgroundSave& owner, Kind what, const RdbSaveOptions& options)
+      : kind(what),
+        snapshot(owner.server_.keyspace(), options,
+                 {.on_room = [&owner] { owner.room_again(); },
+                  .on_crowded = [&owner] { owner.set_holds_writers(true); }}),
+        walk(owner, snapshot) {}
+
+  const Kind kind;
+  RdbSnapshot snapshot;
+  Walk walk;
+  const int64_t began_s = now_s();
+  uint64_t changes = 0;   // of the server, at the beginning
+  std::string target;     // of a save
+  AofLocation location;   // of a rewrite
+  std::string temporary;  // beside either
+};
+
+BackgroundSave::BackgroundSave(Server& server) : server_(server) {}
+
+BackgroundSave::~BackgroundSave() { abandon(); }
+
+bool BackgroundSave::begin(Kind kind) {
+  if (running() != Kind::kNone) return false;
+  OpLog* log = server_.log();
+  if (kind == Kind::kRewrite && log != nullptr && log->failed()) {
+    log_warning("Can't rewrite the append only file: it has failed");
+    return false;
+  }
+  const Options& o = server_.options();
+  RdbSaveOptions options = rdb_save_options(o);
+  options.aux.aof_base = kind == Kind::kRewrite;
+  auto run = std::make_unique<Run>(*this, kind, options);
+  run->changes = server_.total_changes();
+  run->target = o.dump_file;
+  run->location = {".", o.append_directory, o.append_file};
+  run->temporary = kind == Kind::kSave
+                       ? snapshot_temporary_path(run->target, "bgsave")
+                       : snapshot_temporary_path(run->location.path_of(o.append_file), "base");
+  run->snapshot.begin();
+  if (kind == Kind::kRewrite && log != nullptr) log->mark_rotation();
+  log_notice(fmt::format("Background {} started by pid {}", name_of(kind), process_id()));
+  {
+    std::scoped_lock guard(mutex_);
+    run_ = std::move(run);
+  }
+  running_.store(kind, std::memory_order_release);
+  if (kind == Kind::kSave) server_.save_state().in_progress = true;
+  thread_ = std::thread([this] { run_thread(*run_); });
+  run_->walk.begin();
+  return true;
+}
+
+void BackgroundSave::run_thread(Run& run) {
+  name_this_thread("strata-snapshot");
+  const Status status = run.kind == Kind::kSave ? save(run) : rewrite(run);
+  run.kind == Kind::kSave ? end_save(run, status) : end_rewrite(run, status);
+  has_written_.store(true, std::memory_order_release);
+}
+
+Status BackgroundSave::save(Run& run) {
+  FileSystem& fs = real_file_system();
+  const Result<RdbSaveReport> report = run.snapshot.write(fs, run.temporary);
+  const Status status = report ? put_in_place(run) : std::unexpected(report.error());
+  if (!status) {
+    static_cast<void>(fs.remove(run.temporary));  // it may not be there
+    return status;
+  }
+  log_notice(fmt::format("DB saved on disk: {} keys, {} bytes", report->key_count, report->file_bytes));
+  return fs.sync_directory(parent_directory(run.target));
+}
+
+Status BackgroundSave::put_in_place(Run& run) {
+  std::scoped_lock guard(publish_mutex_);
+  if (run.snapshot.is_cancelled()) return fail(Errc::kCancelled, "a newer dump is there");
+  return real_file_system().rename(run.temporary, run.target);
+}
+
+Status BackgroundSave::rewrite(Run& run) {
+  FileSystem& fs = real_file_system();
+  OpLog* log = server_.log();
+  uint64_t increment = 0;
+  Status status = log != nullptr ? log->rotate() : ensure_log_directory(fs, run.location);
+  if (!status) {
+    run.snapshot.give_up();
+    return status;
+  }
+  if (log != nullptr) {
+    increment = log->stats().increment_seq;
+    log_notice(fmt::format("Creating AOF incr file {} on background rewrite",
+                           increment_name(run.location, increment)));
+  }
+  const Result<RdbSaveReport> report = run.snapshot.write(fs, run.temporary);
+  if (!report) {
+    status = std::unexpected(report.error());
+  } else {
+    log_notice(fmt::format("Successfully created the temporary AOF base file {}: {} keys, {} bytes",
+                           run.temporary, report->key_count, report->file_bytes));
+    status = log != nullptr ? log->adopt_base(run.temporary, increment) : adopt_without_log(run);
+  }
+  if (!status) static_cast<void>(fs.remove(run.temporary));
+  return status;
+}
+
+// With appendonly no: the files are then as if the log had been switched on for a moment.
+Status BackgroundSave::adopt_without_log(Run& run) {
+  FileSystem& fs = real_file_system();
+  Result<Manifest> old = load_manifest(fs, run.location);
+  if (!old && old.error().code != Errc::kNotFound) return std::unexpected(old.error());
+  const Manifest manifest = old ? *old : Manifest();
+  TRY(replace_base(fs, run.location, manifest, run.temporary, manifest.next_base_seq(),
+                   manifest.next_increment_seq()));
+  return {};
+}
+
+void BackgroundSave::end_save(Run& run, const Status& status) {
+  SaveState& state = server_.save_state();
+  const int64_t ended_s = now_s();
+  state.last_duration_s = ended_s - run.began_s;
+  state.last_try_s = ended_s;
+  if (!status && status.error().code == Errc::kCancelled) {
+    return log_notice("Background saving was given up");
+  }
+  state.last_ok = status.has_value();
+  server_.note_save_result(status.has_value());
+  if (!status) {
+    log_warning(fmt::format("Write error saving DB on disk: {}", describe(status.error())));
+    return log_warning("Background saving error");
+  }
+  state.changes_at_last_save = run.changes;
+  state.last_save_s = ended_s;
+  state.saves.fetch_add(1, std::memory_order_relaxed);
+  log_notice("Background saving terminated with success");
+}
+
+void BackgroundSave::end_rewrite(const Run& run, const Status& status) {
+  const int64_t ended_s = now_s();
+  rewrite_duration_s_ = ended_s - run.began_s;
+  rewrite_tried_s_ = ended_s;
+  if (!status && status.error().code == Errc::kCancelled) {
+    return log_notice("Background AOF rewrite was given up");
+  }
+  rewrite_ok_ = status.has_value();
+  if (!status) {
+    rewrite_failures_.fetch_add(1, std::memory_order_relaxed);
+    return log_warning(
+        fmt::format("Background AOF rewrite terminated with error: {}", describe(status.error())));
+  }
+  rewrite_failures_ = 0;
+  rewrite_count_.fetch_add(1, std::memory_order_relaxed);
+  log_notice("Background AOF rewrite terminated with success");
+  log_notice("Background AOF rewrite finished successfully");
+}
+
+// On the writing thread.
+void BackgroundSave::room_again() {
+  set_holds_writers(run_->snapshot.holds_writers());
+  if (!run_->snapshot.is_full()) run_->walk.wake();
+}
+
+void BackgroundSave::set_holds_writers(bool holds) {
+  const bool held = holds_writers_.exchange(holds, std::memory_order_seq_cst);
+  if (!held || holds) return;
+  for (auto& worker : server_.workers()) worker->log_progressed();
+}
+
+void BackgroundSave::join() {
+  if (thread_.joinable()) thread_.join();
+  std::scoped_lock guard(mutex_);
+  run_.reset();
+}
+
+// Takes leave of it; else looks how it is getting on.
+bool BackgroundSave::has_ended(int64_t now) {
+  if (has_written_.load(std::memory_order_acquire) && has_walked_.load(std::memory_order_acquire)) {
+    join();
+    has_written_ = has_walked_ = false;
+    set_holds_writers(false);
+    server_.save_state().in_progress = false;
+    running_.store(Kind::kNone, std::memory_order_release);
+    return true;
+  }
+  // on_crowded and on_room may overtake each other.
+  set_holds_writers(run_->snapshot.holds_writers());
+  told_s_ = std::max(told_s_, run_->began_s);
+  if (now - told_s_ < kTellEveryS) return false;
+  told_s_ = now;
+  const Progress at = progress();
+  log_notice(
+      fmt::format("Background {}: {} of {} keys so far", name_of(at.kind), at.keys_saved, at.keys_total));
+  return false;
+}
+
+void BackgroundSave::cron(int64_t now) {
+  if (running() != Kind::kNone && !has_ended(now)) return;
+  if (!is_starting_) start_what_is_due(now);
+}
+
+void BackgroundSave::start_what_is_due(int64_t now) {
+  if (rewrite_scheduled_.exchange(false)) return start_soon(Kind::kRewrite);
+  const SaveState& state = server_.save_state();
+  const bool may_retry = state.last_ok || now - state.last_try_s >= kSaveRetryS;
+  if (may_retry && save_scheduled_.exchange(false)) return start_soon(Kind::kSave);
+  if (may_retry && server_.save_point_is_due(now)) return start_soon(Kind::kSave);
+  if (rewrite_is_due(now)) start_soon(Kind::kRewrite);
+}
+
+void BackgroundSave::start_soon(Kind kind) {
+  is_starting_ = true;
+  Worker::current()->dispatcher().run_on_all_shards([this, kind] {
+    if (!server_.stopping()) begin(kind);
+    is_starting_ = false;
+  });
+}
+
+bool BackgroundSave::rewrite_is_due(int64_t now) const {
+  const Options& o = server_.options();
+  const OpLog* log = server_.log();
+  const int64_t percentage = o.auto_aof_rewrite_percentage.load(std::memory_order_relaxed);
+  if (log == nullptr || log->failed() || percentage == 0) return false;
+  const OpLogStats stats = log->stats();
+  if (stats.current_bytes <= o.auto_aof_rewrite_min_size.load(std::memory_order_relaxed)) return false;
+  const uint64_t base = std::max<uint64_t>(1, stats.base_bytes);
+  if (stats.current_bytes < base) return false;
+  const double growth = static_cast<double>(stats.current_bytes - base) * 100 / static_cast<double>(base);
+  if (growth < static_cast<double>(percentage)) return false;
+  const uint64_t failures = rewrite_failures_;
+  if (failures >= kRewriteFailuresWithoutDelay) {
+    const uint64_t doublings = std::min<uint64_t>(failures - kRewriteFailuresWithoutDelay, 10);
+    const int64_t delay_s = std::min(kRewriteDelayMaxS, int64_t{60} << doublings);
+    if (now - rewrite_tried_s_ < delay_s) return false;
+    log_warning(fmt::format("Background AOF rewrite has repeatedly failed {} times, trying again", failures));
+  }
+  log_notice(fmt::format("Starting automatic rewriting of AOF on {:.0f}% growth", growth));
+  return true;
+}
+
+void BackgroundSave::cancel_save() {
+  std::scoped_lock guard(publish_mutex_, mutex_);
+  if (run_ && run_->kind == Kind::kSave) run_->snapshot.cancel();
+}
+
+void BackgroundSave::abandon() {
+  if (!run_) return;
+  Keyspace& keyspace = server_.keyspace();
+  for (uint32_t s = 0; s < keyspace.shard_count(); ++s) keyspace.shard(s).snapshot().abandon();
+  run_->snapshot.cancel();
+  join();
+  running_.store(Kind::kNone, std::memory_order_release);
+}
+
+BackgroundSave::Progress BackgroundSave::progress() const {
+  std::scoped_lock guard(mutex_);
+  if (!run_ || running() == Kind::kNone) return {};
+  return {run_->kind, run_->snapshot.keys_saved(), run_->snapshot.key_count(), run_->began_s};
+}
+
+BackgroundSave::RewriteState BackgroundSave::rewrite_state() const {
+  return {rewrite_count_, rewrite_failures_, rewrite_duration_s_, rewrite_ok_};
+}
+
+}  // namespace strata
