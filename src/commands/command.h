@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "base/bytes.h"
 #include "commands/syntax.h"
@@ -107,6 +108,9 @@ struct KeySpec {
 };
 
 using Handler = void (*)(Context&);
+struct KeyPosition;
+// What find_keys() (commands/keys.h) does for a command whose key specifications do not say it all.
+using KeyFinder = bool (*)(std::span<const Bytes> args, std::vector<KeyPosition>& positions);
 
 struct Command {
   const char* name;    // lower case; a subcommand's is its own word: "getname" under "client"
@@ -124,6 +128,7 @@ struct Command {
   const char* tips = nullptr;     // "nondeterministic_output|request_policy:all_shards"
   const char* deprecated_since = nullptr;
   const char* replaced_by = nullptr;
+  KeyFinder find_keys = nullptr;
 
   // Counting the name (and the subcommand's); negative: at least that many. As in COMMAND INFO.
   constexpr int arity(int words_in_name = 1) const {

@@ -160,9 +160,9 @@ class Context {
 
   // Long work, see sliced.h. Never inside a transaction or while replaying the log.
   bool may_slice() const { return may_slice_; }
-  void slice(std::unique_ptr<SlicedWork> work, std::initializer_list<LatchWish> latches) {
+  void slice(std::unique_ptr<SlicedWork> work, std::vector<LatchWish> latches) {
     sliced_ = std::move(work);
-    latch_wishes_.assign(latches);
+    latch_wishes_ = std::move(latches);
   }
 
   // Frequent errors and arguments. The parsers reply the error (Redis's text unless another is given) and

@@ -27,6 +27,7 @@ size_t begin_of(const KeySpec& spec, std::span<const Bytes> args) {
 
 bool find_keys(const RegisteredCommand& command, std::span<const Bytes> args,
                std::vector<KeyPosition>& positions) {
+  if (command.command->find_keys) return command.command->find_keys(args, positions);
   for (const KeySpec& spec : command.command->keys) {
     size_t begin = begin_of(spec, args);
     if (begin == 0) continue;

@@ -31,22 +31,29 @@ void derive_keys(RegisteredCommand& registered) {
     registered.last_key = static_cast<int16_t>(spec.last >= 0 ? spec.index + spec.last : spec.last);
     registered.key_step = spec.step;
     registered.shape = spec.last == 0 ? KeyShape::kOne : KeyShape::kRange;
+    if (registered.command->find_keys) registered.shape = KeyShape::kGeneral;
     return;
   }
   registered.shape = KeyShape::kGeneral;
   // What COMMAND INFO can still say with three numbers: consecutive ranges that together are one.
-  bool is_joined = is_range;
-  int end = spec.index + spec.last;
-  for (const KeySpec& other : specs.subspan(1)) {
-    is_joined = is_joined && !other.keyword && other.count_index < 0 && other.step == spec.step &&
-                other.index == end + spec.step;
+  bool is_joined = true;
+  bool all_plain = true;
+  int first = 0;
+  int end = 0;
+  for (const KeySpec& other : specs) {
+    if (other.keyword || other.count_index >= 0) {
+      all_plain = false;
+      continue;
+    }
+    is_joined = is_joined && other.step == 1 && (first == 0 || other.index == end + 1);
+    if (first == 0) first = other.index;
     end = other.last >= 0 ? other.index + other.last : other.last;
   }
-  if (is_joined) {
-    registered.first_key = spec.index;
+  if (is_joined && first != 0) {
+    registered.first_key = static_cast<int16_t>(first);
     registered.last_key = static_cast<int16_t>(end);
-    registered.key_step = spec.step;
-    registered.shape = KeyShape::kRange;
+    registered.key_step = 1;
+    if (all_plain && !registered.command->find_keys) registered.shape = KeyShape::kRange;
   }
   for (const KeySpec& other : specs) {
     bool plain = !other.keyword && other.count_index < 0;

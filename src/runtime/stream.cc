@@ -64,6 +64,11 @@ Result<std::unique_ptr<Stream>> Stream::open(EventLoop& loop, Socket socket) {
   return stream;
 }
 
+Result<std::unique_ptr<Stream>> Stream::connect(EventLoop& loop, std::string_view host, uint16_t port) {
+  TRY_ASSIGN(Socket socket, connect_tcp(host, port, ConnectMode::kNonBlocking));
+  return open(loop, std::move(socket));
+}
+
 Result<size_t> Stream::try_send(std::span<const Bytes> slices) {
   if (!is_open()) return fail(Errc::kCancelled, "send on a closed stream");
   STRATA_ASSERT(!is_sending(), "two sends on one stream");

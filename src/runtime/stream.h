@@ -23,6 +23,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string_view>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -90,6 +91,10 @@ class Stream final : private IoHandler {
   // Takes a connected socket (accepted by any loop) and makes it non-blocking and, for TCP, without
   // Nagle's delay. On error it is closed.
   static Result<std::unique_ptr<Stream>> open(EventLoop& loop, Socket socket);
+  // A stream that is still connecting: what is sent first waits for that, and ends with the error when it
+  // fails. Nothing may be received before. A name that is no number is looked up at once, which may take its
+  // time.
+  static Result<std::unique_ptr<Stream>> connect(EventLoop& loop, std::string_view host, uint16_t port);
   ~Stream() { close(); }
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;

@@ -51,6 +51,36 @@ TEST_P(StreamTest, EchoesOverTcpAndUnix) {
   }
 }
 
+Task<void> greet(EventLoop& loop, uint16_t port, std::string& heard, std::atomic<bool>& done) {
+  auto stream = must(Stream::connect(loop, "127.0.0.1", port));
+  const Status sent = co_await stream->send_all("hello");
+  if (sent) {
+    const Result<Bytes> received = co_await stream->receive();
+    heard = received ? std::string(*received) : "nothing";
+  } else {
+    heard = "refused";
+  }
+  done = true;
+  done.notify_one();
+}
+
+// A loop of its own connects to another one, and to nobody.
+TEST_P(StreamTest, Connects) {
+  TestServer server(GetParam(), serve_echo);
+  TestServer client(GetParam(), serve_echo);
+  const uint16_t port = must(peer_address(server.connect().handle())).port;
+  Socket closed = must(listen_tcp({.address = "127.0.0.1", .port = 0}));
+  const uint16_t free_port = must(local_address(closed.handle())).port;
+  closed.close();
+  for (auto [to, expected] : {std::pair(port, "hello"), std::pair(free_port, "refused")}) {
+    std::string heard;
+    std::atomic<bool> done{false};
+    client.on_loop([&, to = to] { client.scope().spawn(greet(client.loop(), to, heard, done)); });
+    done.wait(false);
+    EXPECT_EQ(heard, expected);
+  }
+}
+
 TEST_P(StreamTest, EchoesWhileSpinning) {
   TestServer server(GetParam(), serve_echo, Transport::kTcp, 200);
   Socket client = server.connect();

@@ -37,12 +37,19 @@ struct QueuedJob::GoHome final : public PostedWork {
   void run() override {
     JobRunner& runner = job.connection_.worker().dispatcher().runner();
     if (!begins_slice) return runner.resume(job);
-    begins_slice = false;
+    if (!has_waited && job.work_->wait([this] { wake(); })) return;
+    begins_slice = has_waited = false;
     job.work_->choose_shards(job.shards);
     runner.start(job);
   }
+  // What the work waited for has happened.
+  void wake() {
+    has_waited = true;
+    job.connection_.worker().loop().post(this);
+  }
   QueuedJob& job;
   bool begins_slice = false;
+  bool has_waited = false;
 };
 
 // On the connection's thread: the replies join the others.
