@@ -69,7 +69,9 @@ class RecordingSink : public EffectSink {
 class TestDatabase {
  public:
   explicit TestDatabase(std::initializer_list<const CommandGroup*> groups, uint32_t shard_count = 1)
-      : groups_(groups),
+      : TestDatabase(std::span(groups.begin(), groups.size()), shard_count) {}
+  explicit TestDatabase(std::span<const CommandGroup* const> groups, uint32_t shard_count = 1)
+      : groups_(groups.begin(), groups.end()),
         keyspace({.shard_count = shard_count}),
         context_({keyspace, options, counters, &sink}) {
     context_.set_client(reply_, nullptr);

@@ -13,6 +13,7 @@ A script holds one command on each line, as for redis-cli ("quotes" and \\xHH). 
     !unordered        the next reply's arrays are compared as multisets
     !pairs            the same, for arrays of pairs
     !shape            the next reply: only types and lengths of arrays
+    !kind             the next reply: only its type
     !within N         the next reply: numbers may differ by N
     !noreply          the next command has no reply (CLIENT REPLY)
     !expect TEXT      the next reply must be TEXT (as support/resp.py shows it) on Strata; redis-server is not asked
@@ -35,7 +36,8 @@ from servers import REDIS_SERVER, without_persistence  # noqa: E402
 HERE = Path(__file__).resolve().parent
 SHOWN_REPLY_CHARACTERS_MAX = 600
 EXACT = by(lambda reply: reply)
-COMPARISONS = {"!unordered": by(unordered), "!pairs": by(pairs), "!shape": by(shape)}
+COMPARISONS = {"!unordered": by(unordered), "!pairs": by(pairs), "!shape": by(shape),
+               "!kind": by(lambda reply: reply.kind)}
 
 
 # --- Replaying ------------------------------------------------------------------------------------------------

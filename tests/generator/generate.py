@@ -148,7 +148,8 @@ def compare_states(servers):
             kind = theirs.command("TYPE", key).value
             require(kind.decode(), ours, theirs, *{
                 b"string": ("GET", key), b"list": ("LRANGE", key, 0, -1), b"hash": ("HGETALL", key),
-                b"set": ("SMEMBERS", key), b"zset": ("ZRANGE", key, 0, -1, "WITHSCORES")}[kind])
+                b"set": ("SMEMBERS", key), b"zset": ("ZRANGE", key, 0, -1, "WITHSCORES"),
+                b"stream": ("XRANGE", key, "-", "+")}[kind])
             require("pttl", ours, theirs, "PTTL", key)
             require("encoding", ours, theirs, "OBJECT", "ENCODING", key)
 
