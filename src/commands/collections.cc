@@ -25,7 +25,7 @@ bool parse_cursor(Bytes text, uint64_t& cursor) {
   return true;
 }
 
-bool parse_scan_options(Context& context, ScanArguments& arguments) {
+bool parse_scan_options(Context& context, Type type, ScanArguments& arguments) {
   for (size_t i = 3; i < context.argc(); i += 2) {
     bool has_value = i + 1 < context.argc();
     if (has_value && context.is_word(i, "COUNT")) {
@@ -36,6 +36,13 @@ bool parse_scan_options(Context& context, ScanArguments& arguments) {
     } else if (has_value && context.is_word(i, "MATCH")) {
       arguments.pattern = context.arg(i + 1);
       arguments.matches_all = arguments.pattern == "*";
+    } else if (context.is_word(i, "NOVALUES")) {
+      if (type != Type::kHash) {
+        context.reply().error("ERR NOVALUES option can only be used in HSCAN");
+        return false;
+      }
+      arguments.without_values = true;
+      --i;
     } else {
       return context.syntax_error(), false;
     }
@@ -138,7 +145,7 @@ bool begin_scan(Context& context, Type type, ScanArguments& arguments, Entry*& e
     context.reply().empty_array();
     return false;
   }
-  return parse_scan_options(context, arguments);
+  return parse_scan_options(context, type, arguments);
 }
 
 void reply_scan_cursor(Context& context, uint64_t cursor) {

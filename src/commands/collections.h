@@ -56,12 +56,13 @@ bool check_random_pairs(Context& context, const RandomCount& wanted);
 // For what the arity of the syntax cannot say.
 void reply_wrong_arity(Context& context);
 
-// HSCAN, SSCAN, ZSCAN: key cursor [MATCH pattern] [COUNT count].
+// HSCAN, SSCAN, ZSCAN: key cursor [MATCH pattern] [COUNT count], and NOVALUES for hashes.
 struct ScanArguments {
   uint64_t cursor = 0;
   size_t count = 10;
   Bytes pattern;
   bool matches_all = true;
+  bool without_values = false;  // HSCAN's NOVALUES
 
   bool matches(const Element& element) const;
 };

@@ -51,6 +51,7 @@ enum CommandFlag : uint32_t {
   kRunsInMulti = 1 << 26,  // not queued in a transaction
   kConnection =
       1 << 25,  // needs no shard: it concerns the connection or the server; `run` sees to shards itself
+  kOtherDatabases = 1 << 27,  // its keys may be meant in another database than the selected one
 };
 
 enum AclCategory : uint32_t {
@@ -105,12 +106,17 @@ struct KeySpec {
   int16_t limit = 0;
   int16_t count_index = -1;
   int16_t first_key = 0;
+  // COMMAND INFO says "unknown": Command::find_keys knows.
+  bool is_unknown = false;
+  const char* notes = nullptr;
 };
 
 using Handler = void (*)(Context&);
 struct KeyPosition;
 // What find_keys() (commands/keys.h) does for a command whose key specifications do not say it all.
 using KeyFinder = bool (*)(std::span<const Bytes> args, std::vector<KeyPosition>& positions);
+// Whether these arguments name keys by patterns: any key of the database may be looked up.
+using PatternFinder = bool (*)(std::span<const Bytes> args);
 
 struct Command {
   const char* name;    // lower case; a subcommand's is its own word: "getname" under "client"
@@ -129,6 +135,7 @@ struct Command {
   const char* deprecated_since = nullptr;
   const char* replaced_by = nullptr;
   KeyFinder find_keys = nullptr;
+  PatternFinder has_patterns = nullptr;
 
   // Counting the name (and the subcommand's); negative: at least that many. As in COMMAND INFO.
   constexpr int arity(int words_in_name = 1) const {

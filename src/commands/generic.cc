@@ -115,6 +115,23 @@ constexpr const char* kRestoreHistory =
     "3.0.0=Added the `REPLACE` modifier.|5.0.0=Added the `ABSTTL` modifier.|5.0.0=Added the `IDLETIME` and "
     "`FREQ` "
     "options.";
+constexpr const char* kSortPatternNotes =
+    "For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content "
+    "of the key we sort";
+constexpr KeySpec kSortKeys[] = {
+    {.flags = kKeyRO | kKeyAccess},
+    {.flags = kKeyRO | kKeyAccess, .is_unknown = true, .notes = kSortPatternNotes},
+    {.flags = kKeyOW | kKeyUpdate,
+     .is_unknown = true,
+     .notes =
+         "For the optional STORE keyword. It is marked 'unknown' because the keyword can appear anywhere "
+         "in the argument array"},
+};
+constexpr KeySpec kSortRoKeys[] = {kSortKeys[0], kSortKeys[1]};
+constexpr const char* kSortComplexity =
+    "O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the number of "
+    "returned elements. When the elements are not sorted, complexity is O(N).";
+
 constexpr const char* kConditionsHistory = "7.0.0=Added options: `NX`, `XX`, `GT` and `LT`.";
 constexpr const char* kSumTips = "request_policy:multi_shard|response_policy:agg_sum";
 
@@ -140,7 +157,8 @@ static_assert(well_formed(kObjectCommands));
 
 // clang-format off: a row is read as a whole
 constexpr Command kGenericCommands[] = {
-    {.name = "copy", .syntax = "source destination [DB destination-db] [REPLACE]", .flags = kWrite | kDenyOom,
+    {.name = "copy", .syntax = "source destination [DB destination-db] [REPLACE]",
+     .flags = kWrite | kDenyOom | kOtherDatabases,
      .keys = kCopyKeys, .acl = kAclKeyspace, .since = "6.2.0",
      .complexity = "O(N) worst case for collections, where N is the number of nested items. O(1) for string values.",
      .summary = "Copy a key", .run = copy_key},
@@ -172,7 +190,7 @@ constexpr Command kGenericCommands[] = {
                    "the database and the given pattern have limited length.",
      .summary = "Find all keys matching the given pattern", .run = keys,
      .tips = "request_policy:all_shards|nondeterministic_output_order"},
-    {.name = "move", .syntax = "key db", .flags = kWrite | kFast, .keys = kFirstKeyAccessUpdate,
+    {.name = "move", .syntax = "key db", .flags = kWrite | kFast | kOtherDatabases, .keys = kFirstKeyAccessUpdate,
      .acl = kAclKeyspace, .summary = "Move a key to another database", .run = move_key},
     {.name = "object", .since = "2.2.3", .complexity = "Depends on subcommand.",
      .summary = "A container for object introspection commands", .subcommands = kObjectCommands},
@@ -212,6 +230,18 @@ constexpr Command kGenericCommands[] = {
                    "to return back to 0. N is the number of elements inside the collection.",
      .summary = "Incrementally iterate the keys space", .run = scan, .history = "6.0.0=Added the `TYPE` subcommand.",
      .tips = "nondeterministic_output|request_policy:special"},
+    {.name = "sort",
+     .syntax = "key [BY pattern] [LIMIT offset count] [GET pattern [GET pattern ...]] [ASC | DESC] [ALPHA] "
+               "[STORE destination]",
+     .flags = kWrite | kDenyOom, .keys = kSortKeys, .acl = kAclSet | kAclSortedSet | kAclList | kAclDangerous,
+     .complexity = kSortComplexity, .summary = "Sort the elements in a list, set or sorted set", .run = sort,
+     .find_keys = find_sort_keys, .has_patterns = sort_has_patterns},
+    {.name = "sort_ro",
+     .syntax = "key [BY pattern] [LIMIT offset count] [GET pattern [GET pattern ...]] [ASC | DESC] [ALPHA]",
+     .flags = kReadOnly, .keys = kSortRoKeys, .acl = kAclSet | kAclSortedSet | kAclList | kAclDangerous,
+     .since = "7.0.0", .complexity = kSortComplexity,
+     .summary = "Sort the elements in a list, set or sorted set. Read-only variant of SORT.", .run = sort_ro,
+     .find_keys = find_sort_ro_keys, .has_patterns = sort_ro_has_patterns},
     {.name = "touch", .syntax = "key [key ...]", .flags = kReadOnly | kFast, .keys = kAllKeysMeta,
      .acl = kAclKeyspace, .since = "3.2.1", .complexity = "O(N) where N is the number of keys that will be touched.",
      .summary = "Alters the last access time of a key(s). Returns the number of existing keys specified.",

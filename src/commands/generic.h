@@ -28,6 +28,14 @@ void keys(Context& context);
 void scan(Context& context);
 void randomkey(Context& context);
 
+// sort.cc
+void sort(Context& context);
+void sort_ro(Context& context);
+bool find_sort_keys(std::span<const Bytes> args, std::vector<KeyPosition>& positions);
+bool find_sort_ro_keys(std::span<const Bytes> args, std::vector<KeyPosition>& positions);
+bool sort_has_patterns(std::span<const Bytes> args);
+bool sort_ro_has_patterns(std::span<const Bytes> args);
+
 // What TYPE answers.
 const char* type_name(Type type);
 

@@ -203,7 +203,7 @@ void copy_key(Context& context) {
   if (context.may_slice() && entry->type() != Type::kString &&
       element_count(entry->value()) > kSliceElements) {
     return context.slice(std::make_unique<CopyWork>(context, *entry, to, replace),
-                         {{.arg = 1, .is_exclusive = false}});
+                         {{.arg = 1, .is_exclusive = false}, {.arg = 2, .is_exclusive = true, .db = to.db}});
   }
   if (!context.check(copy_entry(context, *entry, to))) return;
   context.shard(to.key).ask_for_cleaning();

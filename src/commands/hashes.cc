@@ -225,7 +225,7 @@ void hscan(Context& context) {
                             [&](const Element& field, const Element& value) {
                               if (!arguments.matches(field)) return;
                               found.push_back(field);
-                              found.push_back(value);
+                              if (!arguments.without_values) found.push_back(value);
                             });
   reply_scan_cursor(context, next);
   context.reply().array(found.size());
@@ -339,7 +339,7 @@ constexpr Command kHashCommands[] = {
     {.name = "hincrbyfloat", .syntax = "key field increment", .flags = kWrite | kDenyOom | kFast,
      .keys = kFirstKeyAccessUpdate, .acl = kAclHash, .since = "2.6.0",
      .summary = "Increment the float value of a hash field by the given amount", .run = hincrbyfloat},
-    {.name = "hscan", .syntax = "key cursor [MATCH pattern] [COUNT count]", .flags = kReadOnly,
+    {.name = "hscan", .syntax = "key cursor [MATCH pattern] [COUNT count] [NOVALUES]", .flags = kReadOnly,
      .keys = kFirstKeyRead, .acl = kAclHash, .since = "2.8.0",
      .complexity = "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to "
                    "return back to 0. N is the number of elements inside the collection..",

@@ -60,4 +60,8 @@ bool find_keys(const RegisteredCommand& command, std::span<const Bytes> args,
   return true;
 }
 
+bool has_key_patterns(const RegisteredCommand& command, std::span<const Bytes> args) {
+  return command.command->has_patterns && command.command->has_patterns(args);
+}
+
 }  // namespace strata

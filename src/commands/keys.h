@@ -20,4 +20,7 @@ struct KeyPosition {
 bool find_keys(const RegisteredCommand& command, std::span<const Bytes> args,
                std::vector<KeyPosition>& positions);
 
+// Whether the command looks up keys of its database that no argument names: it needs every shard then.
+bool has_key_patterns(const RegisteredCommand& command, std::span<const Bytes> args);
+
 }  // namespace strata

@@ -1,7 +1,9 @@
 #include "commands/lists.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "commands/collections.h"
 #include "commands/groups.h"
@@ -112,26 +114,41 @@ void lrange(Context& context) {
   list::for_each(value, range, [&](const Element& element) { reply_many(context, reply, element); });
 }
 
+// LINSERT when the pivot has been looked for.
+void insert_beside(Context& context, const Key& key, Entry* entry, std::optional<uint64_t> pivot,
+                   bool is_after) {
+  if (!pivot) return context.reply().integer(-1);
+  Value value = entry->value();
+  bool inserted = list::insert_at(value, heap_of(context, key), list_limits(context), *pivot + is_after,
+                                  Element::of(context.arg(4)));
+  entry->set_value(value);
+  if (!check_memory(context, inserted)) return;
+  context.changed(key);
+  context.reply().integer(static_cast<int64_t>(list::length(value)));
+}
+
 void linsert(Context& context) {
-  list::Side side = list::Side::kBefore;
-  if (context.is_word(2, "AFTER")) {
-    side = list::Side::kAfter;
-  } else if (!context.is_word(2, "BEFORE")) {
-    return context.syntax_error();
-  }
+  bool is_after = context.is_word(2, "AFTER");
+  if (!is_after && !context.is_word(2, "BEFORE")) return context.syntax_error();
   Key key = context.key(1);
   Entry* entry;
   if (!context.find_for_write(key, Type::kList, entry)) return;
   if (!entry) return context.reply().integer(0);
-  Value value = entry->value();
-  packed::Needle pivot(context.arg(3));
-  list::Change change = list::insert(value, heap_of(context, key), list_limits(context), side, pivot,
-                                     Element::of(context.arg(4)));
-  entry->set_value(value);
-  if (!check_memory(context, change != list::Change::kOutOfMemory)) return;
-  if (change == list::Change::kNotFound) return context.reply().integer(-1);
-  context.changed(key);
-  context.reply().integer(static_cast<int64_t>(list::length(value)));
+  auto look = [search = list::Search(1, 0), is_after](Context& slice, Entry* at, uint64_t budget) mutable {
+    std::optional<uint64_t> found;
+    list::search_some(at->value(), packed::Needle(slice.arg(3)), search, budget, [&](uint64_t index) {
+      found = index;
+      return false;
+    });
+    if (search.done) insert_beside(slice, slice.key(1), at, found, is_after);
+    return search.done;
+  };
+  if (!wants_slices(context, list::length(entry->value()))) {
+    look(context, entry, UINT64_MAX);
+    return;
+  }
+  in_slices(context, true,
+            [look](Context& slice) mutable { return look(slice, latched_entry(slice), kSliceElements); });
 }
 
 void lset(Context& context) {
@@ -245,6 +262,38 @@ bool parse_lpos(Context& context, LposOptions& options) {
   return true;
 }
 
+// LPOS, or a slice of it.
+class PositionSearch {
+ public:
+  explicit PositionSearch(const LposOptions& options)
+      : options_(options), search_(options.rank, options.elements_max) {}
+
+  // True when all is done and replied.
+  bool step(Context& context, const Value& value, uint64_t budget) {
+    list::search_some(value, packed::Needle(context.arg(2)), search_, budget, [&](uint64_t index) {
+      found_.push_back(index);
+      return options_.has_count && found_.size() != options_.count;
+    });
+    if (!search_.done) return false;
+    Reply& reply = context.reply();
+    if (!options_.has_count) {
+      found_.empty() ? reply.null() : reply.integer(static_cast<int64_t>(found_[0]));
+      return true;
+    }
+    if (replied_ == 0) reply.array(found_.size());
+    for (uint64_t left = budget; left > 0 && replied_ < found_.size(); --left) {
+      reply.integer(static_cast<int64_t>(found_[replied_++]));
+    }
+    return replied_ == found_.size();
+  }
+
+ private:
+  LposOptions options_;
+  list::Search search_;
+  std::vector<uint64_t> found_;
+  size_t replied_ = 0;
+};
+
 void lpos(Context& context) {
   LposOptions options;
   if (!parse_lpos(context, options)) return;
@@ -252,23 +301,14 @@ void lpos(Context& context) {
   if (!context.find(context.key(1), Type::kList, entry)) return;
   Reply& reply = context.reply();
   if (!entry) return options.has_count ? reply.empty_array() : reply.null();
-  packed::Needle needle(context.arg(2));
-  Value value = entry->value();
-  if (!options.has_count) {
-    std::optional<uint64_t> found;
-    list::find_positions(value, needle, options.rank, options.elements_max, [&](uint64_t index) {
-      found = index;
-      return false;
-    });
-    return found ? reply.integer(static_cast<int64_t>(*found)) : reply.null();
+  PositionSearch search(options);
+  if (!wants_slices(context, list::length(entry->value()))) {
+    search.step(context, entry->value(), UINT64_MAX);
+    return;
   }
-  auto array = reply.begin_array();
-  uint64_t count = 0;
-  list::find_positions(value, needle, options.rank, options.elements_max, [&](uint64_t index) {
-    reply.integer(static_cast<int64_t>(index));
-    return ++count != options.count;
+  in_slices(context, false, [search](Context& slice) mutable {
+    return search.step(slice, latched_entry(slice)->value(), kSliceElements);
   });
-  reply.end_array(array, count);
 }
 
 constexpr KeySpec kSourceAndTarget[] = {

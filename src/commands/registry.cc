@@ -41,7 +41,7 @@ void derive_keys(RegisteredCommand& registered) {
   int first = 0;
   int end = 0;
   for (const KeySpec& other : specs) {
-    if (other.keyword || other.count_index >= 0) {
+    if (other.is_unknown || other.keyword || other.count_index >= 0) {
       all_plain = false;
       continue;
     }
@@ -56,7 +56,7 @@ void derive_keys(RegisteredCommand& registered) {
     if (all_plain && !registered.command->find_keys) registered.shape = KeyShape::kRange;
   }
   for (const KeySpec& other : specs) {
-    bool plain = !other.keyword && other.count_index < 0;
+    bool plain = !other.keyword && other.count_index < 0 && !other.is_unknown;
     if (!plain || (other.flags & kKeyIncomplete)) registered.flags |= kMovableKeys;
   }
 }

@@ -8,7 +8,8 @@
 //   }
 //
 // The keys it names stay latched until the last slice (keyspace/latch.h), so the value is there and
-// unchanged, but for the work's own changes, at every step. The last step replies and calls
+// unchanged, but for the work's own changes, at every step. A key that the work will replace at its end is
+// latched as well: another command may be working on what it holds now. The last step replies and calls
 // Context::changed() or effect(), like a handler. The work owns what it needs: the arguments it was made with
 // are copied and are Context::args() at each step.
 
@@ -27,8 +28,10 @@ class Context;
 inline constexpr size_t kSliceElements = 4096;
 
 struct LatchWish {
-  size_t arg;         // index of the key
-  bool is_exclusive;  // the work changes the value
+  size_t arg;             // index of the key
+  bool is_exclusive;      // the work changes the value, or puts one there
+  int32_t db = -1;        // the key's database; -1: the selected one
+  bool is_whole = false;  // every key of the database, in all shards, for work that reads any of them
 };
 
 class SlicedWork {

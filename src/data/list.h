@@ -92,6 +92,8 @@ size_t memory_bytes(const Value& value);  // usable bytes of every block; O(node
 enum class Side : uint8_t { kBefore, kAfter };
 [[nodiscard]] Change insert(Value& value, Heap& heap, Limits limits, Side side, const packed::Needle& pivot,
                             const Element& element);
+// In front of the element with this index; at the back when it is the length.
+[[nodiscard]] bool insert_at(Value& value, Heap& heap, Limits limits, uint64_t index, const Element& element);
 [[nodiscard]] bool erase_range(Value& value, Heap& heap, Limits limits, Range range);
 // Keeps the range and removes the rest.
 [[nodiscard]] bool trim(Value& value, Heap& heap, Limits limits, Range keep);
@@ -236,8 +238,26 @@ void for_each(const Value& value, Range range, Visit&& visit) {
   }
 }
 
-// LPOS. A negative rank starts at the back with its -rank-th match; indexes count from the front either way.
-// `visit` returns false to stop. At most `elements_max` elements are compared; 0: no bound.
+// LPOS, resumable. Passes whole nodes until `element_budget` elements were seen or all is done; the list must
+// not change in between.
+struct Search {
+  // A negative rank starts at the back with its -rank-th match. At most `elements_max` elements are compared;
+  // 0: no bound.
+  Search(int64_t rank, uint64_t elements_max)
+      : is_backward(rank < 0),
+        to_skip((rank < 0 ? 0 - static_cast<uint64_t>(rank) : static_cast<uint64_t>(rank)) - 1),
+        left(elements_max == 0 ? UINT64_MAX : elements_max) {}
+
+  bool is_backward;
+  bool done = false;
+  uint64_t to_skip;  // matches in front of the first wanted one
+  uint64_t left;     // elements that may still be compared
+  uint64_t passed = 0;
+};
+void search_some(const Value& value, const packed::Needle& needle, Search& search, uint64_t element_budget,
+                 FunctionRef<bool(uint64_t index)> visit);
+// LPOS at once. A negative rank starts at the back with its -rank-th match; indexes count from the front
+// either way. `visit` returns false to stop. At most `elements_max` elements are compared; 0: no bound.
 void find_positions(const Value& value, const packed::Needle& needle, int64_t rank, uint64_t elements_max,
                     FunctionRef<bool(uint64_t index)> visit);
 

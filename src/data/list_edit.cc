@@ -84,21 +84,25 @@ Change set(Value& value, Heap& heap, Limits limits, int64_t index, const Element
   return Change::kDone;
 }
 
+bool insert_at(Value& value, Heap& heap, Limits limits, uint64_t index, const Element& element) {
+  if (!stays_single(value, limits, text_bytes(element), 1)) {
+    return to_quicklist(value, heap) && insert_in(value, heap, limits, index, element);
+  }
+  Blob* node = single_node(value);
+  packed::Position at = index == packed::count(node->view())
+                            ? packed::end(node->view())
+                            : packed::seek(node->view(), static_cast<int64_t>(index));
+  bool inserted = packed::insert(heap, node, at, element);
+  value.pointer = node;
+  return inserted;
+}
+
 Change insert(Value& value, Heap& heap, Limits limits, Side side, const packed::Needle& pivot,
               const Element& element) {
   uint64_t index = find_first(value, pivot);
   if (index == length(value)) return Change::kNotFound;
   if (side == Side::kAfter) index++;
-  bool inserted;
-  if (stays_single(value, limits, text_bytes(element), 1)) {
-    Blob* node = single_node(value);
-    packed::Position at = packed::seek(node->view(), static_cast<int64_t>(index));
-    inserted = packed::insert(heap, node, at, element);
-    value.pointer = node;
-  } else {
-    inserted = to_quicklist(value, heap) && insert_in(value, heap, limits, index, element);
-  }
-  return inserted ? Change::kDone : Change::kOutOfMemory;
+  return insert_at(value, heap, limits, index, element) ? Change::kDone : Change::kOutOfMemory;
 }
 
 bool erase_range(Value& value, Heap& heap, Limits limits, Range range) {

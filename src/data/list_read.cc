@@ -78,16 +78,15 @@ void Iterator::previous() {
 
 namespace {
 
-struct Search {
+struct Matcher {
   const packed::Needle& needle;
-  uint64_t to_skip;  // matches in front of the first wanted one
-  uint64_t left;     // elements that may still be compared
+  Search& search;
   FunctionRef<bool(uint64_t index)> visit;
 
   // False when the search is over.
   bool matched(uint64_t index) {
-    if (to_skip == 0) return visit(index);
-    to_skip--;
+    if (search.to_skip == 0) return visit(index);
+    search.to_skip--;
     return true;
   }
 };
@@ -98,57 +97,64 @@ uint32_t matches_in(const Node& node, const packed::Needle& needle) {
 }
 
 // `first` is the index of the node's first element.
-bool search_forward(const Node& node, uint64_t first, Search& search) {
-  if (node.is_plain) return matches_in(node, search.needle) == 0 || search.matched(first);
-  uint64_t elements = std::min<uint64_t>(node.elements, search.left);
+bool search_forward(const Node& node, uint64_t first, Matcher& matcher) {
+  if (node.is_plain) return matches_in(node, matcher.needle) == 0 || matcher.matched(first);
+  uint64_t elements = std::min<uint64_t>(node.elements, matcher.search.left);
   packed::Cursor cursor(node.blob->view());
   for (uint64_t i = 0; i < elements; i++, cursor.next()) {
-    if (search.needle.equals(cursor.element()) && !search.matched(first + i)) return false;
+    if (matcher.needle.equals(cursor.element()) && !matcher.matched(first + i)) return false;
   }
   return true;
 }
 
 // Walking backwards costs several times as much as counting a node's matches, so nodes without one are passed
 // by.
-bool search_backward(const Node& node, uint64_t first, Search& search) {
-  uint32_t matches = matches_in(node, search.needle);
+bool search_backward(const Node& node, uint64_t first, Matcher& matcher) {
+  uint32_t matches = matches_in(node, matcher.needle);
   if (matches == 0) return true;
-  if (node.elements <= search.left && matches <= search.to_skip) {
-    search.to_skip -= matches;
+  if (node.elements <= matcher.search.left && matches <= matcher.search.to_skip) {
+    matcher.search.to_skip -= matches;
     return true;
   }
-  if (node.is_plain) return search.matched(first);
+  if (node.is_plain) return matcher.matched(first);
   Bytes view = node.blob->view();
   packed::Position at = packed::end(view);
-  uint64_t stop = node.elements - std::min<uint64_t>(node.elements, search.left);
+  uint64_t stop = node.elements - std::min<uint64_t>(node.elements, matcher.search.left);
   for (uint64_t i = node.elements; i > stop; i--) {
     at = packed::prev(view, at);
-    if (search.needle.equals(packed::get(view, at)) && !search.matched(first + i - 1)) return false;
+    if (matcher.needle.equals(packed::get(view, at)) && !matcher.matched(first + i - 1)) return false;
   }
   return true;
 }
 
 }  // namespace
 
-void find_positions(const Value& value, const packed::Needle& needle, int64_t rank, uint64_t elements_max,
-                    FunctionRef<bool(uint64_t index)> visit) {
-  uint64_t elements = length(value);
-  if (elements == 0) return;
-  bool backward = rank < 0;
-  uint64_t to_skip = (backward ? 0 - static_cast<uint64_t>(rank) : static_cast<uint64_t>(rank)) - 1;
-  Search search{needle, to_skip, elements_max == 0 ? UINT64_MAX : elements_max, visit};
-  uint64_t passed = 0;
-  for (Spot spot = locate(value, backward ? elements - 1 : 0);;) {
+void search_some(const Value& value, const packed::Needle& needle, Search& search, uint64_t element_budget,
+                 FunctionRef<bool(uint64_t index)> visit) {
+  const uint64_t elements = length(value);
+  if (search.passed == elements || search.left == 0) search.done = true;
+  if (search.done) return;
+  Matcher matcher{needle, search, visit};
+  for (Spot spot = locate(value, search.is_backward ? elements - 1 - search.passed : search.passed);;) {
     uint64_t here = spot.node.elements;
-    bool go_on = backward ? search_backward(spot.node, elements - passed - here, search)
-                          : search_forward(spot.node, passed, search);
-    passed += here;
-    if (!go_on || passed == elements || here >= search.left) return;
+    bool go_on = search.is_backward ? search_backward(spot.node, elements - search.passed - here, matcher)
+                                    : search_forward(spot.node, search.passed, matcher);
+    search.passed += here;
+    search.done = !go_on || search.passed == elements || here >= search.left;
+    if (search.done) return;
     search.left -= here;
+    if (here >= element_budget) return;
+    element_budget -= here;
     const Nodes& nodes = nodes_of(value);
-    spot.place = backward ? nodes.previous(spot.place) : nodes.next(spot.place);
+    spot.place = search.is_backward ? nodes.previous(spot.place) : nodes.next(spot.place);
     spot.node = nodes.at(spot.place);
   }
+}
+
+void find_positions(const Value& value, const packed::Needle& needle, int64_t rank, uint64_t elements_max,
+                    FunctionRef<bool(uint64_t index)> visit) {
+  Search search(rank, elements_max);
+  search_some(value, needle, search, UINT64_MAX, visit);
 }
 
 }  // namespace strata::list

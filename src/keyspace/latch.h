@@ -3,7 +3,8 @@
 // A command too long for one stay in its shard latches its key, leaves, and comes back for slice after slice.
 // Commands that would see or change the half-done value wait in the latch's queue, in order of arrival, while
 // other keys go on (DESIGN §3). A shared latch, of a command that only reads, holds back writers; an
-// exclusive one everybody.
+// exclusive one everybody. A whole latch, of a command that may read any key of a database, is shared and
+// stands for all its keys, in every shard; names that die meanwhile are still found by it.
 //
 // One table per shard, used inside it. It is empty nearly always, and then costs its users one load.
 
@@ -25,6 +26,8 @@ struct Latch {
   uint16_t db;
   std::string key;
   bool is_exclusive;
+  bool is_whole = false;
+  int64_t since_ms = 0;            // of a whole latch: the time that its command sees
   std::vector<ShardJob*> waiters;  // oldest first; started again from their beginning when the latch goes
 
   // Who comes behind a waiter waits too, so that readers cannot starve a writer.
@@ -34,10 +37,12 @@ struct Latch {
 class LatchTable {
  public:
   bool empty() const { return latches_.empty(); }
+  static constexpr int32_t kAnyDatabase = -1;
   // The latch that a command on this key must wait for; null: none.
-  Latch* find(uint16_t db, Bytes key, bool for_write) {
+  Latch* find(int32_t db, Bytes key, bool for_write) {
     for (auto& latch : latches_) {
-      if (latch->db == db && latch->key == key && latch->blocks(for_write)) return latch.get();
+      bool concerns = (latch->is_whole || latch->key == key) && (latch->db == db || db == kAnyDatabase);
+      if (concerns && latch->blocks(for_write)) return latch.get();
     }
     return nullptr;
   }
@@ -49,12 +54,31 @@ class LatchTable {
     return nullptr;
   }
   bool holds(uint16_t db, Bytes key) const {
-    return std::any_of(latches_.begin(), latches_.end(),
-                       [&](const auto& latch) { return latch->db == db && latch->key == key; });
+    return std::any_of(latches_.begin(), latches_.end(), [&](const auto& latch) {
+      return latch->db == db && !latch->is_whole && latch->key == key;
+    });
+  }
+  // Whether a key must outlive its deadline for now. One whose time had come before a whole latch does not
+  // exist for the latch's command either.
+  bool hold_back_expiry(uint16_t db, Bytes key, int64_t deadline_ms) const {
+    return std::any_of(latches_.begin(), latches_.end(), [&](const auto& latch) {
+      if (latch->db != db) return false;
+      return latch->is_whole ? deadline_ms > latch->since_ms : latch->key == key;
+    });
   }
   Latch& add(uint16_t db, Bytes key, bool is_exclusive) {
-    latches_.push_back(std::make_unique<Latch>(Latch{db, std::string(key), is_exclusive, {}}));
-    return *latches_.back();
+    latches_.push_back(std::make_unique<Latch>());
+    Latch& latch = *latches_.back();
+    latch.db = db;
+    latch.key = key;
+    latch.is_exclusive = is_exclusive;
+    return latch;
+  }
+  Latch& add_whole(uint16_t db, int64_t since_ms) {
+    Latch& latch = add(db, {}, false);
+    latch.is_whole = true;
+    latch.since_ms = since_ms;
+    return latch;
   }
   // The caller starts the waiters again.
   [[nodiscard]] std::vector<ShardJob*> remove(const Latch& latch) {

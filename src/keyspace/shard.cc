@@ -63,8 +63,11 @@ void Shard::swap_databases(uint16_t a, uint16_t b) {
 }
 
 void Shard::expire(uint16_t db, const Key& key, EffectSink* sink) {
-  if (!latches_.empty() && latches_.holds(db, key.name)) return;  // it goes when the latch has gone
-  if (snapshot_.holds_back_deletion(db, key)) return;             // likewise
+  if (!latches_.empty()) {
+    const Entry* entry = database(db).find(key);
+    if (latches_.hold_back_expiry(db, key.name, entry->deadline_ms())) return;  // it goes with the latch
+  }
+  if (snapshot_.holds_back_deletion(db, key)) return;  // likewise
   if (sink) {
     const Bytes del[] = {"DEL", key.name};
     last_sequence = sink->append_command(db, del);
@@ -98,7 +101,7 @@ bool Shard::expire_due(int64_t now_ms, size_t budget, EffectSink* sink) {
         expiry_lag_ms_max.store(lag, std::memory_order_relaxed);
       }
       const Key key = database->key_of(*entry, index_);
-      const bool is_latched = !latches_.empty() && latches_.holds(db, key.name);
+      const bool is_latched = !latches_.empty() && latches_.hold_back_expiry(db, key.name, link.deadline_ms);
       if (is_latched || snapshot_.holds_back_deletion(db, key)) {
         database->wheel().postpone(link, now_ms + kLatchedRetryMs);
         return;

@@ -86,10 +86,17 @@ void reply_pair(Reply& reply, const char* name, int64_t value) {
   reply.integer(value);
 }
 
+void reply_unknown(Reply& reply) {
+  reply.bulk("unknown");
+  reply.bulk("spec");
+  reply.map(0);
+}
+
 void reply_begin_search(Reply& reply, const KeySpec& spec) {
   reply.bulk("begin_search");
   reply.map(2);
   reply.bulk("type");
+  if (spec.is_unknown) return reply_unknown(reply);
   reply.bulk(spec.keyword ? "keyword" : "index");
   reply.bulk("spec");
   if (!spec.keyword) {
@@ -107,6 +114,7 @@ void reply_find_keys(Reply& reply, const KeySpec& spec) {
   reply.bulk("find_keys");
   reply.map(2);
   reply.bulk("type");
+  if (spec.is_unknown) return reply_unknown(reply);
   reply.bulk(is_counted ? "keynum" : "range");
   reply.bulk("spec");
   reply.map(3);
@@ -156,7 +164,11 @@ void reply_command_info(Reply& reply, const RegisteredCommand& command) {
   for (Bytes tip : tips) reply.bulk(tip);
   reply.set(command.command->keys.size());
   for (const KeySpec& spec : command.command->keys) {
-    reply.map(3);
+    reply.map(spec.notes ? 4 : 3);
+    if (spec.notes) {
+      reply.bulk("notes");
+      reply.bulk(spec.notes);
+    }
     reply.bulk("flags");
     reply_key_flags(reply, spec.flags);
     reply_begin_search(reply, spec);

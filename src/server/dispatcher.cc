@@ -10,6 +10,15 @@
 #include "server/worker.h"
 
 namespace strata {
+namespace {
+
+// Where a latch on one of the command's keys may lie.
+int32_t latched_db(const RegisteredCommand& command, uint16_t db) {
+  return command.flags & kOtherDatabases ? LatchTable::kAnyDatabase : db;
+}
+
+}  // namespace
+
 Dispatcher::Dispatcher(Server& server, Worker& worker)
     : server_(server),
       worker_(worker),
@@ -228,7 +237,7 @@ void Dispatcher::run_single_shard(Connection& connection, std::span<const Parsed
     return queue_single_shard(connection, rest, position);
   }
   if (!shard.latches().empty() || shard.snapshot().is_active()) [[unlikely]] {
-    if (Latch* latch = find_key_latch(shard, db, prepared.key, command.flags & kWrite)) {
+    if (Latch* latch = find_key_latch(shard, command, db, prepared.key, command.flags & kWrite)) {
       ShardSet shards;
       shards.add(prepared.key.shard);
       QueuedJob& job = make_job(connection, shards);
@@ -278,7 +287,7 @@ void Dispatcher::queue_single_shard(Connection& connection, std::span<const Pars
 }
 
 bool Dispatcher::shards_of(const RegisteredCommand& command, std::span<const Bytes> args, ShardSet& shards) {
-  if (command.flags & kAllShards) {
+  if ((command.flags & kAllShards) || has_key_patterns(command, args)) {
     shards = server_.keyspace().all_shards();
     return true;
   }
@@ -369,8 +378,9 @@ bool Dispatcher::step_held(const RegisteredCommand& command, std::span<const Byt
 }
 
 // Also of a large value that a running snapshot must save before anybody changes it.
-Latch* Dispatcher::find_key_latch(Shard& shard, uint16_t db, const Key& key, bool for_write) {
-  if (Latch* latch = shard.latches().find(db, key.name, for_write)) return latch;
+Latch* Dispatcher::find_key_latch(Shard& shard, const RegisteredCommand& command, uint16_t db, const Key& key,
+                                  bool for_write) {
+  if (Latch* latch = shard.latches().find(latched_db(command, db), key.name, for_write)) return latch;
   return for_write && shard.snapshot().is_active() ? shard.snapshot().latch_for(db, key) : nullptr;
 }
 
@@ -394,7 +404,12 @@ Latch* Dispatcher::find_latch(const RegisteredCommand& command, std::span<const 
   find_keys(command, args, positions_);
   for (const KeyPosition& position : positions_) {
     Key key = keyspace.key(args[position.index]);
-    if (Latch* latch = find_key_latch(keyspace.shard(key.shard), db, key, for_write)) return latch;
+    Shard& shard = keyspace.shard(key.shard);
+    if (Latch* latch = find_key_latch(shard, command, db, key, for_write)) return latch;
+  }
+  if (!has_key_patterns(command, args)) return nullptr;
+  for (uint32_t s = 0; (s = held.next(s)) != ShardSet::kEnd; ++s) {
+    if (Latch* latch = keyspace.shard(s).latches().find_any(false)) return latch;
   }
   return nullptr;
 }

@@ -136,7 +136,8 @@ class Dispatcher {
   void run_multi_shard(Connection& connection, const ParsedCommand& parsed, const Prepared& prepared);
   uint64_t run_entered(const RegisteredCommand& command, std::span<const Bytes> args, Bytes canonical_raw,
                        const Key& key, uint16_t db, int64_t now_ms, Reply& reply, Session* session);
-  static Latch* find_key_latch(Shard& shard, uint16_t db, const Key& key, bool for_write);
+  static Latch* find_key_latch(Shard& shard, const RegisteredCommand& command, uint16_t db, const Key& key,
+                               bool for_write);
   uint64_t settle_sequence(const ShardSet& held, uint64_t sequence);
   uint64_t finish_command(const RegisteredCommand& command, Bytes canonical_raw, Reply& reply,
                           uint64_t errors_before);

@@ -153,9 +153,15 @@ bool QueuedJob::run_commands(Dispatcher& dispatcher, Reply& reply) {
 void QueuedJob::begin_work(Dispatcher& dispatcher, const OwnedCommand& command) {
   Keyspace& keyspace = connection_.worker().server().keyspace();
   for (const LatchWish& wish : dispatcher.context().latch_wishes()) {
+    if (wish.is_whole) {
+      for (uint32_t s = 0; (s = shards.next(s)) != ShardSet::kEnd; ++s)
+        latches_.push_back({s, &keyspace.shard(s).latches().add_whole(db, now_ms)});
+      continue;
+    }
     Bytes name = command.args[wish.arg];
     uint32_t shard = keyspace.key(name).shard;
-    latches_.push_back({shard, &keyspace.shard(shard).latches().add(db, name, wish.is_exclusive)});
+    uint16_t latch_db = wish.db < 0 ? db : static_cast<uint16_t>(wish.db);
+    latches_.push_back({shard, &keyspace.shard(shard).latches().add(latch_db, name, wish.is_exclusive)});
   }
   next_command_ = static_cast<size_t>(&command - commands.data()) + 1;
   work_ = dispatcher.context().take_sliced();

@@ -34,7 +34,15 @@ SHOWN_CHARACTERS_MAX = 300
 def encodings(ours, theirs):
     # 7.2 packs small lists and sets of strings; 7.0 does not yet (release notes of 7.2).
     packed = Reply("$", b"listpack")
-    return ours == theirs or (ours == packed and theirs.value in (b"quicklist", b"hashtable"))
+    # And 7.0's SORT unpacks a sorted set for good, which ours only reads.
+    return ours == theirs or (ours == packed and theirs.value in (b"quicklist", b"hashtable", b"skiplist"))
+
+
+def sorted_replies(ours, theirs):
+    # A stale errno makes 7.0 take numbers for too large after it has seen one that is (grammar_sort.py); and strcoll(),
+    # which it compares texts with, sees nothing behind a NUL.
+    return (ours == theirs or theirs.value == b"ERR One or more scores can't be converted into double"
+            or (shape(ours) == shape(theirs) and "\\x00" in show(ours) + show(theirs)))
 
 
 EXACT = by(lambda reply: reply)
@@ -47,6 +55,7 @@ COMPARISONS = {
     b"expiretime": within(SECONDS_APART), b"pexpiretime": within(SECONDS_APART * 1000),
     b"object encoding": encodings, b"object idletime": within(SECONDS_APART), b"object refcount": by(shape),
     b"object help": by(lambda reply: reply.kind), b"memory usage": by(shape),
+    b"sort": sorted_replies, b"sort_ro": sorted_replies,
 }
 
 
@@ -55,6 +64,9 @@ def comparison_of(command):
     two_words = b" ".join(command[:2]).lower()
     if name == b"scan" and command[1:2] != [b"0"]:
         return by(lambda reply: reply.kind)  # What an invented cursor finds is each server's own affair.
+    if name in (b"sort", b"sort_ro") and any(word.lower() == b"by" and b"*" not in pattern
+                                             for word, pattern in zip(command, command[1:])):
+        return by(shape)  # The order of a set is each server's own affair.
     if name == b"lpos" and b"-9223372036854775808" in command:
         return lambda ours, theirs: True  # 7.2 refuses this rank, 7.0 does not yet (LPOS, release notes of 7.2).
     return COMPARISONS.get(two_words) or COMPARISONS.get(name, EXACT)

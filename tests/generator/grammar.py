@@ -11,6 +11,8 @@ reply's shape compared.
 
 import re
 
+from grammar_sort import SORT_GROUPS, SORT_OWN_KEYS, SortWords
+
 STRINGS = """
 set KEY VALUE [nx | xx] [get] [ex FAR_S | px FAR_MS | exat FAR_AT_S | pxat FAR_AT_MS | keepttl | ex BAD_INT]
 set KEY VALUE
@@ -167,8 +169,8 @@ object bad KEY
 """.strip().splitlines()
 
 GROUPS = {"strings": (8, STRINGS), "generic": (7, GENERIC), "lists": (6, LISTS), "hashes": (4, HASHES),
-          "sets": (4, SETS), "zsets": (4, ZSETS), "transactions": (1, TRANSACTIONS), "rare": (0.15, RARE)}
-OWN_KEYS = {"strings": 0, "lists": 3, "hashes": 6, "sets": 8, "zsets": 10}  # The first of three keys each.
+          "sets": (4, SETS), "zsets": (4, ZSETS), "transactions": (1, TRANSACTIONS), "rare": (0.15, RARE), **SORT_GROUPS}
+OWN_KEYS = {"strings": 0, "lists": 3, "hashes": 6, "sets": 8, "zsets": 10, **SORT_OWN_KEYS}  # The first of three keys each.
 
 # A word put in a wrong place by a mutation; no small positive number, which could become a soon deadline.
 ODD_WORDS = [b"", b"abc", b"-1", b"9223372036854775807", b"-9223372036854775808", b"9223372036854775808", b"1.5",
@@ -180,7 +182,7 @@ TRANSACTION_CHANCE = 0.03
 FAR_SECONDS = 4_000_000_000  # The year 2096; relative deadlines stay below it.
 
 
-class Words:
+class Words(SortWords):
     """The random words of a template, one method for each kind."""
 
     def __init__(self, random):

@@ -103,5 +103,128 @@ TEST_F(Latches, HashIsWholeAtEveryMoment) {
   EXPECT_EQ(sum_of(client->call({"HGETALL", "hash"})), 0);
 }
 
+// COPY replaced a key while others were reading it in slices, who then looked for elements in what had come
+// instead.
+TEST_F(Latches, TargetOfACopyIsNotReplacedUnderAReader) {
+  start();
+  auto client = connect();
+  fill(*client);
+  ASSERT_EQ(client->call({"RPUSH", "short", "one"}).integer, 1);
+  add(2, [&](Client& copier, uint64_t) {
+    while (running()) {
+      EXPECT_EQ(copier.call({"COPY", "list", "target", "DB", "0", "REPLACE"}).integer, 1);
+      EXPECT_EQ(copier.call({"COPY", "short", "target", "REPLACE"}).integer, 1);
+      EXPECT_EQ(copier.call({"COPY", "hash", "target", "REPLACE"}).integer, 1);
+      EXPECT_EQ(copier.call({"SORT", "list", "BY", "nosort", "STORE", "target"}).integer,
+                static_cast<int64_t>(kElements));
+    }
+  });
+  // They come from another database.
+  add(1, [&](Client& copier, uint64_t) {
+    EXPECT_EQ(copier.call({"SELECT", "1"}).text, "OK");
+    EXPECT_EQ(copier.call({"RPUSH", "few", "one"}).integer, 1);
+    while (running()) {
+      EXPECT_EQ(copier.call({"COPY", "few", "target", "DB", "0", "REPLACE"}).integer, 1);
+      copier.call({"COPY", "few", "target", "REPLACE"});
+      copier.call({"MOVE", "target", "0"});
+    }
+  });
+  add(2, [&](Client& reader, uint64_t) {
+    while (running()) {
+      Reply all = reader.call({"LRANGE", "target", "0", "-1"});
+      if (!all.is_error()) {
+        EXPECT_TRUE(all.elements.size() <= 1 || all.elements.size() == kElements) << all.elements.size();
+      }
+    }
+  });
+  run();
+}
+
+// With BY and GET every key of the database may be looked at: the weights must be those of one moment.
+TEST_F(Latches, SortSeesOneMoment) {
+  start();
+  auto client = connect();
+  Strings push = {"RPUSH", "numbers"}, set = {"MSET"};
+  for (size_t i = 0; i < kElements; ++i) {
+    push.push_back(std::to_string(i));
+    set.push_back("weight" + std::to_string(i));
+    set.push_back("0");
+  }
+  ASSERT_EQ(client->call(push).integer, static_cast<int64_t>(kElements));
+  ASSERT_EQ(client->call(set).text, "OK");
+  add(3, [&](Client& mover, uint64_t stream) {
+    Random random = random_for(stream);
+    while (running()) {
+      std::string from = "weight" + std::to_string(below(random, kElements));
+      std::string to = "weight" + std::to_string(below(random, kElements));
+      mover.send(encode({"MULTI"}) + encode({"DECR", from}) + encode({"INCR", to}) + encode({"EXEC"}));
+      for (int i = 0; i < 3; ++i) EXPECT_FALSE(mover.read().is_error());
+      EXPECT_EQ(mover.read().elements.size(), 2u);
+    }
+  });
+  auto check = [](const Reply& all, size_t step) {
+    ASSERT_EQ(all.elements.size(), step * kElements);
+    int64_t sum = 0, last = INT64_MIN;
+    for (size_t i = 0; i < all.elements.size(); i += step) {
+      int64_t weight = all.elements[i].number();
+      EXPECT_LE(last, weight);
+      last = weight;
+      sum += weight;
+    }
+    EXPECT_EQ(sum, 0) << "half of a transaction";
+  };
+  add(1, [&](Client& sorter, uint64_t) {
+    while (running()) {
+      check(sorter.call({"SORT", "numbers", "BY", "weight*", "GET", "weight*", "GET", "#"}), 2);
+    }
+  });
+  add(1, [&](Client& sorter, uint64_t) {
+    while (running()) {
+      EXPECT_EQ(
+          sorter.call({"SORT", "numbers", "BY", "weight*", "GET", "weight*", "STORE", "sorted"}).integer,
+          static_cast<int64_t>(kElements));
+      check(sorter.call({"LRANGE", "sorted", "0", "-1"}), 1);
+    }
+  });
+  run();
+}
+
+// Long searches through lists and strings while writers wait or go on elsewhere.
+TEST_F(Latches, SearchesAreWhole) {
+  start();
+  auto client = connect();
+  fill(*client);
+  std::atomic<int64_t> inserted{0};
+  ASSERT_EQ(client->call({"RPUSH", "list", "pivot"}).integer, static_cast<int64_t>(kElements) + 1);
+  ASSERT_EQ(client->call({"SET", "a", std::string(2000, 'x') + "abc"}).text, "OK");
+  ASSERT_EQ(client->call({"SET", "b", "abc" + std::string(2000, 'x')}).text, "OK");
+  add(2, [&](Client& inserter, uint64_t) {
+    while (running()) {
+      EXPECT_GT(inserter.call({"LINSERT", "list", "BEFORE", "pivot", "new"}).integer,
+                static_cast<int64_t>(kElements));
+      ++inserted;
+      EXPECT_EQ(inserter.call({"LINSERT", "list", "AFTER", "nowhere", "new"}).integer, -1);
+    }
+  });
+  add(1, [&](Client& searcher, uint64_t) {
+    while (running()) {
+      EXPECT_GE(searcher.call({"LPOS", "list", "pivot"}).integer, static_cast<int64_t>(kElements));
+      EXPECT_EQ(searcher.call({"LPOS", "list", "keep", "COUNT", "0"}).elements.size(), kElements);
+      EXPECT_EQ(searcher.call({"LPOS", "list", "keep", "RANK", "-1"}).integer,
+                static_cast<int64_t>(kElements) - 1);
+    }
+  });
+  add(1, [&](Client& comparer, uint64_t) {
+    while (running()) {
+      EXPECT_EQ(comparer.call({"LCS", "a", "b", "LEN"}).integer, 2000);
+      EXPECT_EQ(comparer.call({"LCS", "a", "b"}).text, std::string(2000, 'x'));
+      EXPECT_EQ(comparer.call({"LCS", "a", "b", "IDX"}).elements.size(), 4u);
+    }
+  });
+  run();
+  EXPECT_EQ(client->call({"LPOS", "list", "new", "COUNT", "0"}).elements.size(),
+            static_cast<size_t>(inserted.load()));
+}
+
 }  // namespace
 }  // namespace stress
