@@ -38,6 +38,8 @@ struct RegisteredCommand {
   std::string full_name;  // "get", "client|list"
   std::vector<const RegisteredCommand*> subcommands;
 
+  // A container is called without more words, if at all: with more, its subcommand is unknown.
+  bool has_handler(size_t argc) const { return command->run && (subcommands.empty() || argc < 2); }
   bool arity_allows(size_t argc) const {
     return arity >= 0 ? argc == static_cast<size_t>(arity) : argc >= static_cast<size_t>(-arity);
   }

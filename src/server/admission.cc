@@ -60,7 +60,7 @@ void Dispatcher::refuse(Connection& connection, const ParsedCommand& parsed,
       echoed.append("'").append(echo_of(args[i], room)).append("' ");
     }
     text.append(echoed);
-  } else if (!command->command->run && args.size() >= 2) {
+  } else if (!command->has_handler(args.size()) && args.size() >= 2) {
     text.append("ERR unknown subcommand '").append(echo_of(args[1], kEchoBytes)).append("'. Try ");
     for (char c : command->full_name) text.push_back(c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c);
     text.append(" HELP.");

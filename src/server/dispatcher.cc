@@ -172,7 +172,8 @@ bool Dispatcher::run_one(Connection& connection, std::span<const ParsedCommand> 
   const ParsedCommand& parsed = rest[0];
   const Prepared& prepared = prepared_[position];
   const RegisteredCommand* command = prepared.command;
-  if (!command || !command->command->run || !command->arity_allows(parsed.args.size())) [[unlikely]] {
+  const size_t argc = parsed.args.size();
+  if (!command || !command->has_handler(argc) || !command->arity_allows(argc)) [[unlikely]] {
     refuse(connection, parsed, command);
     return true;
   }

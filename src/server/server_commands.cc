@@ -58,11 +58,8 @@ void bgsave(Context& context) {
 
 void lastsave(Context& context) { context.reply().integer(server_of(context).save_state().last_save_s); }
 
-// Subcommands have rows of their own; what comes here with an argument is none.
-void command(Context& context) {
-  if (context.argc() == 1) return command_all(context);
-  context.reply().error("ERR unknown subcommand '", context.arg(1), "'. Try COMMAND HELP.");
-}
+// Subcommands have rows of their own.
+void command(Context& context) { command_all(context); }
 
 // All shards are held.
 void save(Context& context) {
