@@ -63,7 +63,7 @@ bool ShardSnapshot::is_large(const Entry& entry) const {
 
 void ShardSnapshot::save(uint16_t db, Entry& entry) {
   STRATA_ASSERT(sink_ != nullptr, "an entry is unsaved and no snapshot runs");
-  if (&entry == large_entry_) {
+  if (is_in_large_ && &entry == large_entry_) {
     const bool is_whole = sink_->step_large(SnapshotSink::kAtOnce);
     STRATA_ASSERT(is_whole);
     large_entry_ = nullptr;  // walk_some() sees to the latch
@@ -153,10 +153,10 @@ void ShardSnapshot::free_entry(Entry* entry) {
 
 void ShardSnapshot::begin_large(JobRunner& runner) {
   Large& large = larges_.front();
-  large_entry_ = large.orphan;
-  if (large_entry_ == nullptr) {
-    large_entry_ = large.database->find(shard_.key_of(large.key));
-    if (large_entry_ == nullptr || !is_unsaved(*large_entry_)) {  // somebody else saved it
+  Entry* entry = large.orphan;
+  if (entry == nullptr) {
+    entry = large.database->find(shard_.key_of(large.key));
+    if (entry == nullptr || !is_unsaved(*entry)) {  // somebody else saved it
       drop_latch(runner, large);
       larges_.pop_front();
       return;
@@ -165,7 +165,8 @@ void ShardSnapshot::begin_large(JobRunner& runner) {
       large.latch = &shard_.latches().add(shard_.number_of(*large.database), large.key, false);
     }
   }
-  sink_->begin_large(large.db, *large_entry_);
+  sink_->begin_large(large.db, *entry);
+  large_entry_ = entry;
   is_in_large_ = true;
 }
 

@@ -61,7 +61,6 @@ Result<StartedLog> start_new_increment(FileSystem& fs, const AofLocation& locati
     unwanted.push_back(std::move(log.manifest.increments.back()));
     log.manifest.increments.pop_back();
   }
-  TRY(remove_orphan_bases(fs, location, log.manifest));
   TRY(remove_snapshot_leftovers(fs, location.path_of(location.append_filename)));
   TRY(sync_log_files(fs, location, log.manifest));
   const LogOpening opening{.position = recovered.end_position, .salt = salt};
@@ -75,6 +74,7 @@ Result<StartedLog> start_new_increment(FileSystem& fs, const AofLocation& locati
       log.earlier_bytes -= std::min(log.earlier_bytes, info->size);
     (void)fs.remove(location.path_of(file.name));  // left behind, it costs space and nothing else
   }
+  TRY(remove_orphans(fs, location, log.manifest));
   return log;
 }
 

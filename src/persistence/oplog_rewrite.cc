@@ -1,8 +1,53 @@
 #include "persistence/oplog_rewrite.h"
 
+#include "persistence/oplog.h"
+#include "persistence/oplog_files.h"
+#include "persistence/rdb_snapshot.h"
 #include "text/numbers.h"
 
 namespace strata {
+namespace {
+
+Status adopt_without_log(FileSystem& fs, const AofLocation& location, const std::string& temporary) {
+  Manifest manifest;
+  Result<Manifest> old = load_manifest(fs, location);
+  if (old) {
+    manifest = std::move(*old);
+  } else if (old.error().code != Errc::kNotFound) {
+    return std::unexpected(old.error());
+  }
+  TRY(replace_base(fs, location, manifest, temporary, manifest.next_base_seq(),
+                   manifest.next_increment_seq()));
+  return {};
+}
+
+// The number in "<head><number><tail>"; 0 when the name is another.
+uint64_t number_between(Bytes name, Bytes head, Bytes tail) {
+  if (!name.starts_with(head) || !name.ends_with(tail) || name.size() <= head.size() + tail.size()) return 0;
+  const auto seq = parse_i64(name.substr(head.size(), name.size() - head.size() - tail.size()));
+  return seq && *seq > 0 ? static_cast<uint64_t>(*seq) : 0;
+}
+
+}  // namespace
+
+Result<RdbSaveReport> rewrite_log(FileSystem& fs, const AofLocation& location, OpLog* log,
+                                  RdbSnapshot& snapshot) {
+  const Status ready = log != nullptr ? log->rotate() : ensure_log_directory(fs, location);
+  if (!ready) {
+    snapshot.give_up();
+    return std::unexpected(ready.error());
+  }
+  const uint64_t first_increment = log != nullptr ? log->stats().increment_seq : 0;
+  const std::string temporary = snapshot_temporary_path(location.path_of(location.append_filename), "base");
+  TRY_ASSIGN(const RdbSaveReport report, snapshot.write(fs, temporary));
+  const Status adopted = log != nullptr ? log->adopt_base(temporary, first_increment)
+                                        : adopt_without_log(fs, location, temporary);
+  if (!adopted) {
+    static_cast<void>(fs.remove(temporary));  // unless it has become the base
+    return std::unexpected(adopted.error());
+  }
+  return report;
+}
 
 Result<Manifest> replace_base(FileSystem& fs, const AofLocation& location, const Manifest& old,
                               std::string_view temporary, uint64_t seq, uint64_t first_increment) {
@@ -29,17 +74,17 @@ Result<Manifest> replace_base(FileSystem& fs, const AofLocation& location, const
   return without_history;
 }
 
-Status remove_orphan_bases(FileSystem& fs, const AofLocation& location, const Manifest& manifest) {
+Status remove_orphans(FileSystem& fs, const AofLocation& location, const Manifest& manifest) {
   const Result<std::vector<std::string>> names = fs.list(location.log_directory());
   if (!names) return {};
   const std::string head = location.append_filename + ".";
-  constexpr std::string_view kTail = ".base.rdb";
+  const uint64_t first = manifest.increments.empty() ? UINT64_MAX : manifest.increments.front().seq;
   for (const std::string& name : *names) {
-    if (!name.starts_with(head) || !name.ends_with(kTail) || name.size() <= head.size() + kTail.size())
-      continue;
-    const auto seq = parse_i64(Bytes(name).substr(head.size(), name.size() - head.size() - kTail.size()));
-    if (!seq || *seq <= 0 || static_cast<uint64_t>(*seq) < manifest.next_base_seq()) continue;
-    TRY(fs.remove(location.path_of(name)));
+    if (name == manifest.base.name) continue;
+    const bool is_base =
+        number_between(name, head, ".base.rdb") != 0 || number_between(name, head, ".base.aof") != 0;
+    const uint64_t increment = number_between(name, head, ".incr.aof");
+    if (is_base || (increment != 0 && increment < first)) TRY(fs.remove(location.path_of(name)));
   }
   return {};
 }

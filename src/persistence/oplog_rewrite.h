@@ -3,14 +3,16 @@
 // A rewrite, as the server does it:
 //
 //   inside all shards   log.mark_rotation(); snapshot.begin();   the state at one position, P
-//   own thread          log.rotate();                            one increment ends at P, another begins
-//                       snapshot.write(fs, temporary file beside the log)
-//                       log.adopt_base(temporary file, seq of the new increment)
+//   own thread          rewrite_log():                           the rest
+//                         log.rotate()                           one increment ends at P, another begins
+//                         snapshot.write()                       a temporary file beside the log
+//                         log.adopt_base()                       it becomes the base; what it covers goes
 //
 // Until the manifest is stored the log is the old base with all increments; afterwards the new base with
 // those from P on. Both say the same, so a crash anywhere between loses nothing. What is left over is removed
-// at the next start: temporary files by their name (rdb_snapshot.h), files of `history`, and a base whose seq
-// is above that of the manifest's base.
+// at the next start: temporary files by their name (rdb_snapshot.h), files of `history`, and what the
+// manifest does not name: other bases, and increments before its first. A crash may undo a removal and a
+// manifest that says so.
 
 #pragma once
 
@@ -19,9 +21,19 @@
 
 #include "base/result.h"
 #include "persistence/manifest.h"
+#include "persistence/rdb_save.h"
 #include "platform/file_system.h"
 
 namespace strata {
+
+class OpLog;
+class RdbSnapshot;
+
+// Returns when the snapshot has been walked, or something failed: then the log is as it was but for an
+// increment more. With `log` null (appendonly no) the files are as if a log had been switched on for a
+// moment. Blocks.
+Result<RdbSaveReport> rewrite_log(FileSystem& fs, const AofLocation& location, OpLog* log,
+                                  RdbSnapshot& snapshot);
 
 // Renames `temporary` (complete and synced, in the log's directory) to base `seq`, stores a manifest of it
 // and the increments from `first_increment` on, removes the rest. Returns that manifest. After a failure the
@@ -29,7 +41,7 @@ namespace strata {
 Result<Manifest> replace_base(FileSystem& fs, const AofLocation& location, const Manifest& old,
                               std::string_view temporary, uint64_t seq, uint64_t first_increment);
 
-// At start: bases that a crash kept from the manifest.
-Status remove_orphan_bases(FileSystem& fs, const AofLocation& location, const Manifest& manifest);
+// At start. Nothing is removed when the manifest names no increment.
+Status remove_orphans(FileSystem& fs, const AofLocation& location, const Manifest& manifest);
 
 }  // namespace strata

@@ -116,6 +116,7 @@ void RdbSnapshot::finish() {
 }
 
 void RdbSnapshot::cancel() {
+  std::scoped_lock guard(publish_mutex_);
   is_void_.store(true, std::memory_order_release);
   ring();
 }
@@ -187,7 +188,7 @@ Status RdbSnapshot::write_all(RdbWriter& writer) {
   }
 }
 
-Result<RdbSaveReport> RdbSnapshot::write(FileSystem& fs, std::string_view path) {
+Result<RdbSaveReport> RdbSnapshot::write(FileSystem& fs, const std::string& path) {
   const auto write_file = [&]() -> Result<RdbSaveReport> {
     TRY_ASSIGN(File file, fs.open(path, OpenMode::kTruncate));
     RdbWriter writer(file, options_.writer);
@@ -196,7 +197,27 @@ Result<RdbSaveReport> RdbSnapshot::write(FileSystem& fs, std::string_view path) 
     return RdbSaveReport{writer.key_count(), writer.bytes()};
   };
   Result<RdbSaveReport> report = write_file();
-  if (!report) give_up();
+  if (report) return report;
+  give_up();
+  static_cast<void>(fs.remove(path));  // it may not be there; the first error is the one that matters
+  return report;
+}
+
+Status RdbSnapshot::rename_unless_cancelled(FileSystem& fs, const std::string& from, const std::string& to) {
+  std::scoped_lock guard(publish_mutex_);
+  if (is_void()) return fail(Errc::kCancelled, "the snapshot was cancelled");
+  return fs.rename(from, to);
+}
+
+Result<RdbSaveReport> RdbSnapshot::replace(FileSystem& fs, const std::string& target,
+                                           const std::string& temporary) {
+  TRY_ASSIGN(const RdbSaveReport report, write(fs, temporary));
+  const Status renamed = rename_unless_cancelled(fs, temporary, target);
+  if (!renamed) {
+    static_cast<void>(fs.remove(temporary));
+    return std::unexpected(renamed.error());
+  }
+  TRY(fs.sync_directory(parent_directory(target)));
   return report;
 }
 

@@ -2,7 +2,7 @@
 //
 //   RdbSnapshot snapshot(keyspace, options, callbacks);
 //   snapshot.begin();                        // all shards held by the caller: this state is what is saved
-//   snapshot.write(fs, temporary)            // on a thread of its own, until finish() or a failure
+//   snapshot.write(fs, path)                 // on a thread of its own, until finish() or a failure
 //   shard.snapshot().walk(…) for every shard // in slices, inside each; then snapshot.finish()
 //
 // The shards hand over buffers of records (snapshot_buffer.h) through a stack that nobody waits for; write()
@@ -15,7 +15,7 @@
 //   3. It outlives the walk of every shard, and ends before the shards' heaps: buffers pin their blobs.
 //   4. A long string counts as saved when it is written: who changes it would otherwise copy it whole.
 //
-// Failure: of any file operation, kCancelled. The file is then of no use; its owner removes it.
+// Failure: of any file operation, kCancelled.
 
 #pragma once
 
@@ -23,6 +23,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -54,12 +55,14 @@ class RdbSnapshot final : public SnapshotSink {
   ~RdbSnapshot() override;
 
   void begin();
-  Result<RdbSaveReport> write(FileSystem& fs, std::string_view path);
+  // The whole file, synced. On failure it is removed.
+  Result<RdbSaveReport> write(FileSystem& fs, const std::string& path);
+  // The same in place of `target`, by way of `temporary` beside it: the old file or the new one is there.
+  Result<RdbSaveReport> replace(FileSystem& fs, const std::string& target, const std::string& temporary);
   // Every shard has been walked.
   void finish();
-  // write() ends soon, with kCancelled. Any thread.
+  // write() ends soon, with kCancelled, and replace() replaces nothing from now on. Any thread.
   void cancel();
-  bool is_cancelled() const { return is_void(); }
   // In place of write(), or after it failed: nothing is kept, and the walk does not wait for anybody.
   void give_up();
 
@@ -94,6 +97,7 @@ class RdbSnapshot final : public SnapshotSink {
   void ring();
   Status write_head(RdbWriter& writer);
   Status write_all(RdbWriter& writer);
+  Status rename_unless_cancelled(FileSystem& fs, const std::string& from, const std::string& to);
   std::vector<std::unique_ptr<SnapshotBuffer>> take_queued();
   Status write_buffer(RdbWriter& writer, std::unique_ptr<SnapshotBuffer> buffer);
   void drop(std::unique_ptr<SnapshotBuffer> buffer);
@@ -116,6 +120,7 @@ class RdbSnapshot final : public SnapshotSink {
   std::atomic<bool> is_large_handed_over_{false};  // whole, and waits to be written
   std::atomic<bool> is_finished_{false};
   std::atomic<bool> is_void_{false};  // failed or cancelled
+  std::mutex publish_mutex_;          // the renaming against cancel()
   std::atomic<size_t> queued_bytes_{0};
   std::atomic<size_t> part_bytes_{0};  // of queued_bytes_, what belongs to a value in slices
   std::atomic<uint64_t> keys_saved_{0};

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "persistence/oplog_files.h"
 #include "persistence/oplog_rewrite.h"
 #include "platform/clock.h"
 #include "platform/file_system.h"
@@ -124,10 +123,9 @@ struct BackgroundSave::Run {
   RdbSnapshot snapshot;
   Walk walk;
   const int64_t began_s = now_s();
-  uint64_t changes = 0;   // of the server, at the beginning
-  std::string target;     // of a save
-  AofLocation location;   // of a rewrite
-  std::string temporary;  // beside either
+  uint64_t changes = 0;  // of the server, at the beginning
+  std::string target;    // of a save
+  AofLocation location;  // of a rewrite
 };
 
 BackgroundSave::BackgroundSave(Server& server) : server_(server) {}
@@ -148,9 +146,6 @@ bool BackgroundSave::begin(Kind kind) {
   run->changes = server_.total_changes();
   run->target = o.dump_file;
   run->location = {".", o.append_directory, o.append_file};
-  run->temporary = kind == Kind::kSave
-                       ? snapshot_temporary_path(run->target, "bgsave")
-                       : snapshot_temporary_path(run->location.path_of(o.append_file), "base");
   run->snapshot.begin();
   if (kind == Kind::kRewrite && log != nullptr) log->mark_rotation();
   log_notice(fmt::format("Background {} started by pid {}", name_of(kind), process_id()));
@@ -167,64 +162,18 @@ bool BackgroundSave::begin(Kind kind) {
 
 void BackgroundSave::run_thread(Run& run) {
   name_this_thread("strata-snapshot");
-  const Status status = run.kind == Kind::kSave ? save(run) : rewrite(run);
-  run.kind == Kind::kSave ? end_save(run, status) : end_rewrite(run, status);
+  const bool is_save = run.kind == Kind::kSave;
+  FileSystem& fs = real_file_system();
+  const Result<RdbSaveReport> report =
+      is_save ? run.snapshot.replace(fs, run.target, snapshot_temporary_path(run.target, "bgsave"))
+              : rewrite_log(fs, run.location, server_.log(), run.snapshot);
+  if (report) {
+    log_notice(fmt::format("{}: {} keys, {} bytes", is_save ? "DB saved on disk" : "New base of the AOF",
+                           report->key_count, report->file_bytes));
+  }
+  const Status status = report ? Status() : std::unexpected(report.error());
+  is_save ? end_save(run, status) : end_rewrite(run, status);
   has_written_.store(true, std::memory_order_release);
-}
-
-Status BackgroundSave::save(Run& run) {
-  FileSystem& fs = real_file_system();
-  const Result<RdbSaveReport> report = run.snapshot.write(fs, run.temporary);
-  const Status status = report ? put_in_place(run) : std::unexpected(report.error());
-  if (!status) {
-    static_cast<void>(fs.remove(run.temporary));  // it may not be there
-    return status;
-  }
-  log_notice(fmt::format("DB saved on disk: {} keys, {} bytes", report->key_count, report->file_bytes));
-  return fs.sync_directory(parent_directory(run.target));
-}
-
-Status BackgroundSave::put_in_place(Run& run) {
-  std::scoped_lock guard(publish_mutex_);
-  if (run.snapshot.is_cancelled()) return fail(Errc::kCancelled, "a newer dump is there");
-  return real_file_system().rename(run.temporary, run.target);
-}
-
-Status BackgroundSave::rewrite(Run& run) {
-  FileSystem& fs = real_file_system();
-  OpLog* log = server_.log();
-  uint64_t increment = 0;
-  Status status = log != nullptr ? log->rotate() : ensure_log_directory(fs, run.location);
-  if (!status) {
-    run.snapshot.give_up();
-    return status;
-  }
-  if (log != nullptr) {
-    increment = log->stats().increment_seq;
-    log_notice(fmt::format("Creating AOF incr file {} on background rewrite",
-                           increment_name(run.location, increment)));
-  }
-  const Result<RdbSaveReport> report = run.snapshot.write(fs, run.temporary);
-  if (!report) {
-    status = std::unexpected(report.error());
-  } else {
-    log_notice(fmt::format("Successfully created the temporary AOF base file {}: {} keys, {} bytes",
-                           run.temporary, report->key_count, report->file_bytes));
-    status = log != nullptr ? log->adopt_base(run.temporary, increment) : adopt_without_log(run);
-  }
-  if (!status) static_cast<void>(fs.remove(run.temporary));
-  return status;
-}
-
-// With appendonly no: the files are then as if the log had been switched on for a moment.
-Status BackgroundSave::adopt_without_log(Run& run) {
-  FileSystem& fs = real_file_system();
-  Result<Manifest> old = load_manifest(fs, run.location);
-  if (!old && old.error().code != Errc::kNotFound) return std::unexpected(old.error());
-  const Manifest manifest = old ? *old : Manifest();
-  TRY(replace_base(fs, run.location, manifest, run.temporary, manifest.next_base_seq(),
-                   manifest.next_increment_seq()));
-  return {};
 }
 
 void BackgroundSave::end_save(Run& run, const Status& status) {
@@ -350,7 +299,7 @@ bool BackgroundSave::rewrite_is_due(int64_t now) const {
 }
 
 void BackgroundSave::cancel_save() {
-  std::scoped_lock guard(publish_mutex_, mutex_);
+  std::scoped_lock guard(mutex_);
   if (run_ && run_->kind == Kind::kSave) run_->snapshot.cancel();
 }
 

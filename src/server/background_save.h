@@ -66,10 +66,6 @@ class BackgroundSave {
 
   void start_soon(Kind kind);
   void run_thread(Run& run);
-  Status save(Run& run);
-  Status put_in_place(Run& run);
-  Status rewrite(Run& run);
-  Status adopt_without_log(Run& run);
   void end_save(Run& run, const Status& status);
   void end_rewrite(const Run& run, const Status& status);
   void room_again();
@@ -86,7 +82,6 @@ class BackgroundSave {
   std::atomic<Kind> running_{Kind::kNone};
   std::atomic<bool> has_written_{false};  // the thread is only to be joined
   std::atomic<bool> has_walked_{false};   // and nothing of the walk is on its way any more
-  std::mutex publish_mutex_;              // the renaming of a dump against cancel_save()
   int64_t told_s_ = 0;                    // when the log was last told how far it is
   std::atomic<bool> is_starting_{false};
   std::atomic<bool> save_scheduled_{false};

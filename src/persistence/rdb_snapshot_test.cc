@@ -1,0 +1,346 @@
+// Snapshots and rewrites on the simulated file system: power cuts and failures at every operation.
+
+#include "persistence/rdb_snapshot.h"
+
+#include <gtest/gtest.h>
+
+#include "keyspace/shard_job.h"
+#include "persistence/oplog_rewrite.h"
+#include "persistence/oplog_test_support.h"
+#include "persistence/rdb_test_support.h"
+
+namespace strata {
+namespace {
+
+using namespace rdb_test;  // NOLINT
+
+// Walks to the end. Nothing of what the tests save is so much that the walk would wait for the writing.
+void walk(Keyspace& keyspace, RdbSnapshot& snapshot) {
+  JobRunner runner(keyspace);
+  for (uint32_t s = 0; s < keyspace.shard_count(); ++s) {
+    while (!keyspace.shard(s).snapshot().walk(runner, INT64_MAX)) {
+    }
+  }
+  snapshot.finish();
+}
+
+void expect_no_leftovers(FileSystem& fs, const std::string& directory) {
+  const auto names = fs.list(directory);
+  ASSERT_TRUE(names.has_value());
+  for (const std::string& name : *names) EXPECT_FALSE(name.starts_with("temp")) << name;
+}
+
+class DumpTest : public ::testing::Test {
+ protected:
+  DumpTest() { RandomFiller(6, RdbLimits{}).fill(*keyspace_, 50); }
+
+  Result<RdbSaveReport> save(FileSystem& fs) {
+    RdbSnapshot snapshot(*keyspace_, {});
+    snapshot.begin();
+    walk(*keyspace_, snapshot);
+    return snapshot.replace(fs, "dump.rdb", snapshot_temporary_path("dump.rdb", "bgsave"));
+  }
+  void expect_new(FileSystem& fs) {
+    const Loaded loaded = load_bytes(bytes_of(fs, "dump.rdb"));
+    ASSERT_TRUE(loaded.status);
+    EXPECT_EQ(difference(loaded.contents(), contents_of(*keyspace_)), "");
+  }
+
+  std::unique_ptr<Keyspace> keyspace_ = make_keyspace(4);
+};
+
+TEST_F(DumpTest, EveryCutLeavesOneOfTheTwo) {
+  SimFileSystem reference;
+  ASSERT_TRUE(save(reference));
+  const uint64_t operations = reference.operation_count();
+  EXPECT_GE(operations, 5u);  // open, write, sync, rename, sync of the directory
+  for (uint64_t k = 1; k <= operations; ++k) {
+    for (uint64_t seed = 1; seed <= 12; ++seed) {
+      SCOPED_TRACE("operation " + std::to_string(k) + ", seed " + std::to_string(seed));
+      SimFileSystem fs({.seed = seed, .trace = false});
+      ASSERT_TRUE(replace_file(fs, "dump.rdb", "old"));
+      fs.cut_power_at(fs.operation_count() + k, seed % 2 ? CutWhen::kBefore : CutWhen::kAfter);
+      const bool is_saved = save(fs).has_value();
+      fs.crash(seed);
+      ASSERT_TRUE(remove_snapshot_leftovers(fs, "dump.rdb"));
+      expect_no_leftovers(fs, ".");
+      if (bytes_of(fs, "dump.rdb") == "old") {
+        EXPECT_FALSE(is_saved);
+      } else {
+        expect_new(fs);
+      }
+    }
+  }
+}
+
+TEST_F(DumpTest, EveryFailureLeavesOneOfTheTwo) {
+  constexpr SimOperation kKinds[] = {SimOperation::kOpen, SimOperation::kWrite, SimOperation::kSync,
+                                     SimOperation::kRename, SimOperation::kSyncDirectory};
+  for (const SimOperation kind : kKinds) {
+    SCOPED_TRACE(sim_operation_name(kind));
+    SimFileSystem fs({.trace = false});
+    ASSERT_TRUE(replace_file(fs, "dump.rdb", "old"));
+    fs.add_fault({.kind = kind, .error = Errc::kNoSpace});
+    EXPECT_FALSE(save(fs).has_value());
+    EXPECT_EQ(fs.faults_hit(), 1u);
+    expect_no_leftovers(fs, ".");
+    if (kind == SimOperation::kSyncDirectory) {
+      expect_new(fs);
+    } else {
+      EXPECT_EQ(bytes_of(fs, "dump.rdb"), "old");
+    }
+    ASSERT_TRUE(save(fs).has_value());  // and the next one goes
+    expect_new(fs);
+  }
+}
+
+TEST_F(DumpTest, ACancelledOneReplacesNothing) {
+  SimFileSystem fs;
+  ASSERT_TRUE(replace_file(fs, "dump.rdb", "old"));
+  RdbSnapshot snapshot(*keyspace_, {});
+  snapshot.begin();
+  walk(*keyspace_, snapshot);
+  snapshot.cancel();
+  const auto report = snapshot.replace(fs, "dump.rdb", "temp");
+  ASSERT_FALSE(report.has_value());
+  EXPECT_EQ(report.error().code, Errc::kCancelled);
+  EXPECT_EQ(bytes_of(fs, "dump.rdb"), "old");
+  expect_no_leftovers(fs, ".");
+}
+
+TEST(SnapshotNames, LeftoversOfOthersStay) {
+  SimFileSystem fs;
+  const std::string ours = snapshot_temporary_path("dump.rdb", "bgsave");
+  const std::string others = snapshot_temporary_path("other.rdb", "bgsave");
+  ASSERT_TRUE(replace_file(fs, ours, "x"));
+  ASSERT_TRUE(replace_file(fs, others, "x"));
+  ASSERT_TRUE(remove_snapshot_leftovers(fs, "dump.rdb"));
+  EXPECT_FALSE(fs.info(ours).has_value());
+  EXPECT_TRUE(fs.info(others).has_value());
+}
+
+// ---- Rewrites --------------------------------------------------------------------------------------------
+
+const AofLocation kLocation{.directory = "/data"};
+constexpr int kNames = 7;
+
+// A keyspace and its log. Record n is SET <n mod 7> n, so the newest value says how many records there are
+// and what every other key must hold.
+class Machine final : public Applier, public BaseLoader {
+ public:
+  explicit Machine(FileSystem& fs) : fs_(fs) {}
+
+  Status start() {
+    AofReader reader(fs_, kLocation);
+    TRY(reader.load(*this, *this));
+    TRY_ASSIGN(log_, OpLog::open(fs_, kLocation, log_test::test_options(), reader.report()));
+    for (const auto& [name, held] : contents_of(*keyspace_)) count_ = std::max(count_, number(held));
+    return {};
+  }
+  // How many records the data holds; fails if it is not exactly what they make.
+  uint64_t check() const {
+    const Contents contents = contents_of(*keyspace_);
+    for (const auto& [name, held] : contents) {
+      const uint64_t key = std::stoull(name.substr(name.find(':') + 1));
+      EXPECT_EQ(number(held), count_ - (count_ - key) % kNames) << name;
+    }
+    EXPECT_EQ(contents.size(), std::min<uint64_t>(count_, kNames));
+    return count_;
+  }
+
+  void write() {
+    const std::string key = std::to_string(++count_ % kNames), value = std::to_string(count_);
+    const Bytes args[] = {"SET", key, value};
+    EXPECT_TRUE(set(0, key, value));
+    sequence_of_.push_back(log_->append_command(0, args));
+  }
+  void sync() { static_cast<void>(log_->step_sync()); }
+  // Of those written since the start.
+  uint64_t durable_count() const {
+    uint64_t count = count_ - sequence_of_.size();
+    for (const uint64_t sequence : sequence_of_) count += sequence <= log_->durable_sequence();
+    return count;
+  }
+  bool log_failed() const { return log_->failed(); }
+
+  // With writes between the steps of the walk. The file is written when the walk has ended.
+  bool rewrite() {
+    RdbSnapshot snapshot(*keyspace_, {});
+    log_->mark_rotation();
+    snapshot.begin();
+    JobRunner runner(*keyspace_);
+    for (uint32_t s = 0; s < keyspace_->shard_count(); ++s) {
+      write();
+      while (!keyspace_->shard(s).snapshot().walk(runner, 0)) write();
+    }
+    snapshot.finish();
+    return rewrite_log(fs_, kLocation, log_.get(), snapshot).has_value();
+  }
+
+  Status apply(uint16_t db, std::span<const Bytes> args) override { return set(db, args[1], args[2]); }
+  Result<uint64_t> load_rdb(File& file, std::string_view, bool verify_only) override {
+    RdbLoadReport report;
+    TRY(verify_only ? rdb_verify(file, 0, 16, {}, &report) : rdb_load(file, 0, *keyspace_, {}, &report));
+    return report.end_offset;
+  }
+
+ private:
+  static uint64_t number(const Held& held) { return std::stoull(held.elements[0]); }
+  Status set(uint16_t db, Bytes name, Bytes value) {
+    const Key key = keyspace_->key(name);
+    TRY(database_for(*keyspace_, db, key).set_string(key, value, kNoDeadline));
+    return {};
+  }
+
+  FileSystem& fs_;
+  std::unique_ptr<Keyspace> keyspace_ = make_keyspace(4);
+  std::unique_ptr<OpLog> log_;
+  uint64_t count_ = 0;
+  std::vector<uint64_t> sequence_of_;
+};
+
+void make_directory(FileSystem& fs) {
+  ASSERT_TRUE(fs.create_directory("/data"));
+  ASSERT_TRUE(fs.sync_directory("/"));
+}
+
+// Two rewrites among writes. True when both went.
+bool work(Machine& machine) {
+  bool went = true;
+  for (int round = 0; round < 2; ++round) {
+    for (int i = 0; i < 5; ++i) machine.write();
+    machine.sync();
+    machine.write();
+    went &= machine.rewrite();
+    machine.write();
+    machine.sync();
+  }
+  return went;
+}
+
+void expect_only_the_logs_files(FileSystem& fs) {
+  const Manifest manifest = load_manifest(fs, kLocation).value();
+  std::vector<std::string> wanted = {"appendonly.aof.manifest"};
+  if (manifest.has_base()) wanted.push_back(manifest.base.name);
+  for (const ManifestFile& file : manifest.increments) wanted.push_back(file.name);
+  EXPECT_TRUE(manifest.history.empty());
+  std::vector<std::string> found = fs.list(kLocation.log_directory()).value();
+  std::sort(wanted.begin(), wanted.end());
+  std::sort(found.begin(), found.end());
+  EXPECT_EQ(found, wanted);
+}
+
+TEST(RewriteTest, LeavesABaseAndOneIncrement) {
+  SimFileSystem fs;
+  make_directory(fs);
+  Machine machine(fs);
+  ASSERT_TRUE(machine.start());
+  ASSERT_TRUE(work(machine));
+  expect_only_the_logs_files(fs);
+  const Manifest manifest = load_manifest(fs, kLocation).value();
+  EXPECT_EQ(manifest.base.seq, 2u);
+  EXPECT_EQ(manifest.increments.size(), 1u);
+  Machine again(fs);
+  ASSERT_TRUE(again.start());
+  EXPECT_EQ(again.check(), machine.check());
+}
+
+uint64_t operations_of_work() {
+  SimFileSystem fs;
+  make_directory(fs);
+  Machine machine(fs);
+  EXPECT_TRUE(machine.start());
+  const uint64_t before = fs.operation_count();
+  EXPECT_TRUE(work(machine));
+  return fs.operation_count() - before;
+}
+
+// Cut at every operation, and again in the middle of the start that follows.
+TEST(RewriteTest, EveryCutKeepsWhatWasDurable) {
+  const uint64_t operations = operations_of_work();
+  EXPECT_GE(operations, 40u);
+  for (uint64_t k = 1; k <= operations; ++k) {
+    for (uint64_t seed = 1; seed <= 6; ++seed) {
+      SCOPED_TRACE("operation " + std::to_string(k) + ", seed " + std::to_string(seed));
+      SimFileSystem fs({.seed = seed, .trace = false});
+      make_directory(fs);
+      uint64_t durable;
+      {
+        Machine machine(fs);
+        ASSERT_TRUE(machine.start());
+        fs.cut_power_at(fs.operation_count() + k, seed % 2 ? CutWhen::kBefore : CutWhen::kAfter);
+        work(machine);
+        durable = machine.durable_count();
+      }
+      fs.crash(seed * 1000 + k);
+      fs.cut_power_at(fs.operation_count() + 1 + k % 8, CutWhen::kAfter);
+      static_cast<void>(Machine(fs).start());
+      fs.crash(seed * 2000 + k);
+      Machine again(fs);
+      const Status started = again.start();
+      ASSERT_TRUE(started) << started.error().what;
+      EXPECT_GE(again.check(), durable);
+      expect_only_the_logs_files(fs);
+    }
+  }
+}
+
+// A failure at every operation: the log goes on or has failed, and what it called durable is there after a
+// crash.
+TEST(RewriteTest, EveryFailureKeepsWhatWasDurable) {
+  uint64_t failed = 0;
+  for (uint64_t k = 1;; ++k) {
+    SCOPED_TRACE(k);
+    SimFileSystem fs({.seed = k, .trace = false});
+    make_directory(fs);
+    uint64_t durable;
+    {
+      Machine machine(fs);
+      ASSERT_TRUE(machine.start());
+      const uint64_t at = fs.operation_count() + k;
+      fs.set_hook([&](const SimEvent& event) -> std::optional<Errc> {
+        return event.index == at ? std::optional(Errc::kIo) : std::nullopt;
+      });
+      const bool went = work(machine);
+      if (fs.operation_count() < at) break;
+      failed += !went;
+      fs.set_hook(nullptr);
+      if (!machine.log_failed()) {
+        EXPECT_TRUE(machine.rewrite());  // the next one goes
+        machine.sync();
+        EXPECT_EQ(machine.durable_count(), machine.check());
+      }
+      expect_no_leftovers(fs, kLocation.log_directory());
+      durable = machine.durable_count();
+    }
+    fs.crash(k);
+    Machine again(fs);
+    const Status started = again.start();
+    ASSERT_TRUE(started) << started.error().what;
+    EXPECT_GE(again.check(), durable);
+    expect_only_the_logs_files(fs);
+  }
+  EXPECT_GE(failed, 10u);
+}
+
+// BGREWRITEAOF with appendonly no.
+TEST(RewriteTest, WithoutALog) {
+  SimFileSystem fs;
+  make_directory(fs);
+  auto keyspace = make_keyspace(4);
+  RandomFiller(7, RdbLimits{}).fill(*keyspace, 30);
+  for (uint64_t round = 1; round <= 2; ++round) {
+    RdbSnapshot snapshot(*keyspace, {});
+    snapshot.begin();
+    walk(*keyspace, snapshot);
+    ASSERT_TRUE(rewrite_log(fs, kLocation, nullptr, snapshot));
+    expect_only_the_logs_files(fs);
+    const Manifest manifest = load_manifest(fs, kLocation).value();
+    EXPECT_EQ(manifest.base.seq, round);
+    const Loaded loaded = load_bytes(bytes_of(fs, kLocation.path_of(manifest.base.name)));
+    EXPECT_EQ(difference(loaded.contents(), contents_of(*keyspace)), "");
+  }
+}
+
+}  // namespace
+}  // namespace strata
