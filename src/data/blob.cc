@@ -8,6 +8,8 @@ namespace strata {
 
 namespace {
 
+constexpr size_t kGrowExactlyBytes = 512;
+
 size_t allocation_bytes(size_t capacity) { return capacity + Blob::kHeaderBytes; }
 
 // A copy with room for `capacity`, to which the owner's reference moves.
@@ -43,8 +45,11 @@ Blob* Blob::writable(Heap& heap, Blob* blob, size_t capacity) {
   if (blob->pinned()) return replace_pinned(heap, blob, wanted);
   size_t has = blob->capacity();
   if (capacity <= has) return blob;
-  // Half as much again, so that n appends cost O(n) copied bytes; the exact size when memory is short.
-  size_t generous = std::clamp(has + has / 2, wanted, kMaxBytes);
+  // Half as much again, so that n appends cost O(n) copied bytes. Small ones grow by what is needed: there
+  // are many of them, they are copied in no time, and a third of slack in each is what memory is then spent
+  // on. The exact size when memory is short, too.
+  size_t slack = has < kGrowExactlyBytes ? 0 : has / 2;
+  size_t generous = std::clamp(has + slack, wanted, kMaxBytes);
   void* block = heap.reallocate(blob, allocation_bytes(generous));
   if (block == nullptr && generous > wanted) block = heap.reallocate(blob, allocation_bytes(wanted));
   return static_cast<Blob*>(block);

@@ -35,7 +35,7 @@ struct Blob {
   // Drops the owner's reference, inside the shard.
   static void destroy(Heap& heap, Blob* blob);
   // The same bytes in a blob that may be written: this one when not pinned, a copy otherwise (the
-  // owner's reference moves to the copy). Has at least `capacity`; grows geometrically when asked
+  // owner's reference moves to the copy). Has at least `capacity`; large ones grow geometrically when asked
   // for more than it has. Null when out of memory; the old one is then untouched and still owned.
   [[nodiscard]] static Blob* writable(Heap& heap, Blob* blob, size_t capacity);
   // Like writable(), and gives back what exceeds size where that saves at least a size class.
