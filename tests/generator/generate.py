@@ -55,6 +55,7 @@ COMPARISONS = {
     b"expiretime": within(SECONDS_APART), b"pexpiretime": within(SECONDS_APART * 1000),
     b"object encoding": encodings, b"object idletime": within(SECONDS_APART), b"object refcount": by(shape),
     b"object help": by(lambda reply: reply.kind), b"memory usage": by(shape),
+    b"dump": by(lambda reply: (reply.kind, reply.value is None)),
     b"sort": sorted_replies, b"sort_ro": sorted_replies,
 }
 

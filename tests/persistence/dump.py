@@ -8,11 +8,11 @@ gives it.
 """
 
 import random
-import struct
 import sys
 
 from cases import run_cases
 from dataset import commands, contents, pipeline, require_same, small_limits
+from payload import signed
 
 OPTIONS = ("--save", "", "--appendonly", "no")
 LARGE = 20_000
@@ -129,30 +129,6 @@ def versions(case):
 def info_memory(connection):
     text = connection.command("INFO", "memory").value.decode()
     return next(line.split(":")[1] for line in text.splitlines() if line.startswith("used_memory:"))
-
-
-def signed(body, version=10):
-    body += struct.pack("<H", version)
-    return body + struct.pack("<Q", crc64(body))
-
-
-def make_table():
-    table = []
-    for byte in range(256):
-        for _ in range(8):
-            byte = (byte >> 1) ^ (0x95AC9329AC4BC9B5 if byte & 1 else 0)
-        table.append(byte)
-    return table
-
-
-TABLE = make_table()
-
-
-def crc64(data):
-    crc = 0
-    for byte in data:
-        crc = TABLE[(crc ^ byte) & 0xFF] ^ (crc >> 8)
-    return crc
 
 
 CASES = (every_encoding, large_values, survives_restart, versions)
