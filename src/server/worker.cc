@@ -175,6 +175,7 @@ bool Worker::keep_house() {
     }
     OpLog* log = server_.log();
     if (due && log && (log->failed() || !log->has_credit())) due = false;
+    if (due && server_.background_save().holds_writers()) due = false;
     if (began_us == 0) began_us = system_clock().monotonic_us();
     if (!shard.ownership.try_enter()) {
       more = true;
