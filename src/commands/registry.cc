@@ -20,6 +20,18 @@ uint32_t implied_acl(uint32_t flags) {
   return acl;
 }
 
+// From the syntax: the first "member" or "field" before anything optional, or, as in ZADD, the last argument.
+int8_t member_of(Bytes syntax) {
+  if (!syntax.starts_with("key ")) return 0;
+  int8_t index = 1;
+  for (Bytes rest = syntax; !rest.empty() && rest[0] != '['; ++index) {
+    const Bytes word = rest.substr(0, rest.find(' '));
+    if (word == "member" || word == "field") return index;
+    rest.remove_prefix(std::min(word.size() + 1, rest.size()));
+  }
+  return syntax.ends_with(" member ...]") ? -1 : 0;
+}
+
 void derive_keys(RegisteredCommand& registered) {
   std::span<const KeySpec> specs = registered.command->keys;
   registered.shape = KeyShape::kNone;
@@ -92,6 +104,7 @@ RegisteredCommand& Registry::add(const CommandGroup& group, const Command& comma
   registered.acl = command.acl | implied_acl(command.flags);
   registered.full_name = container ? container->full_name + "|" + command.name : command.name;
   derive_keys(registered);
+  if (registered.shape == KeyShape::kOne) registered.member = member_of(command.syntax.text);
   all_.push_back(std::move(registered));
   return all_.back();
 }

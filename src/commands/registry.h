@@ -32,6 +32,7 @@ struct RegisteredCommand {
   uint32_t flags;  // with kMovableKeys where the specifications cannot say everything
   uint32_t acl;    // with what the flags imply
   KeyShape shape;
+  int8_t member = 0;  // which argument names a member of the collection at the key; -1: the last one; 0: none
   int16_t first_key = 0;
   int16_t last_key = 0;
   int16_t key_step = 0;

@@ -157,6 +157,21 @@ TableEntry* Table::find(Bytes key, uint64_t hash) const {
   return slot == nullptr ? nullptr : entry_of(*slot);
 }
 
+void Table::prefetch_bucket(uint64_t hash) const {
+  const auto* bucket = reinterpret_cast<const char*>(bucket_at(index_of(hash)));
+  __builtin_prefetch(bucket);
+  __builtin_prefetch(bucket + sizeof(Bucket) - 1);  // a bucket may lie in two cache lines
+}
+
+void Table::prefetch_entry(uint64_t hash) const {
+  const size_t index = index_of(hash);
+  const auto tag = static_cast<uint16_t>(tag_of(hash, depth_of(index)));
+  const Bucket* bucket = bucket_at(index);
+  for (uint32_t matches = match_tags8(bucket->slots, tag); matches != 0; matches &= matches - 1) {
+    __builtin_prefetch(entry_of(bucket->slots[std::countr_zero(matches)]));
+  }
+}
+
 bool Table::insert(Heap& heap, TableEntry* entry, uint64_t hash) {
   const size_t index = index_of(hash);
   ChainWriter chain(bucket_at(index));

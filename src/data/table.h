@@ -63,6 +63,10 @@ class Table {
   // As TableEntry::with_value, for an entry of this table. Null when out of memory.
   [[nodiscard]] TableEntry* set_value(Heap& heap, TableEntry* entry, uint64_t hash, Bytes value);
 
+  // For who has several to find: first all the buckets, then all the entries. Inside the shard.
+  void prefetch_bucket(uint64_t hash) const;
+  void prefetch_entry(uint64_t hash) const;
+
   // Visits at least `budget` entries from bucket `cursor` on, if there are so many, and moves the cursor;
   // true at the end. The table must not change in between.
   bool visit_some(uint64_t& cursor, size_t budget, Visitor visit) const;

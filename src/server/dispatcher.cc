@@ -1,6 +1,7 @@
 #include "server/dispatcher.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/assert.h"
 #include "platform/clock.h"
@@ -113,6 +114,35 @@ void Dispatcher::prepare(Connection& connection, std::span<const ParsedCommand> 
     if (const Database* database = keyspace.shard(key.shard).peek(db))
       database->table().prefetch_entry(key.hash);
   }
+  // With more threads somebody may be inside the shard and change what this would read.
+  if (keyspace.turn_gate().thread_count() == 1) prefetch_members(db, commands);
+}
+
+// Commands on one collection, one after the other: the misses in its table overlap, too.
+void Dispatcher::prefetch_members(uint16_t db, std::span<const ParsedCommand> commands) {
+  size_t count = 0;
+  std::optional<Value> value;
+  for (size_t i = 1; i < commands.size(); ++i) {
+    const Key& key = prepared_[i].key;
+    const Key& before = prepared_[i - 1].key;
+    if (!key.name.data() || key.hash != before.hash || key.name != before.name) {
+      value.reset();
+      continue;
+    }
+    const int8_t member = prepared_[i].command->member;
+    const std::span<const Bytes> args = commands[i].args;
+    const size_t index = member < 0 ? args.size() - 1 : static_cast<size_t>(member);
+    if (member == 0 || index >= args.size()) continue;
+    if (!value) {
+      const Database* database = server_.keyspace().shard(key.shard).peek(db);
+      const Entry* entry = database ? database->find(key) : nullptr;
+      value = entry && entry->type() != Type::kString ? entry->value()
+                                                      : Value{Type::kString, Encoding::kInt, nullptr};
+    }
+    members_[count] = member_place(*value, args[index]);
+    prefetch_bucket(members_[count++]);
+  }
+  for (size_t i = 0; i < count; ++i) prefetch_entry(members_[i]);
 }
 
 // Commands of one kind that directly follow each other share a reading of the clock, unless they may be slow.

@@ -13,6 +13,7 @@
 #include "commands/context.h"
 #include "commands/keys.h"
 #include "commands/registry.h"
+#include "data/member_prefetch.h"
 #include "keyspace/shard_job.h"
 #include "protocol/request_parser.h"
 #include "server/session.h"
@@ -128,6 +129,7 @@ class Dispatcher {
 
   size_t run_batch(Connection& connection, std::span<const ParsedCommand> commands);
   void prepare(Connection& connection, std::span<const ParsedCommand> commands);
+  void prefetch_members(uint16_t db, std::span<const ParsedCommand> commands);
   void note_turn();
   bool run_one(Connection& connection, std::span<const ParsedCommand> rest, size_t position);
   void run_admitted(Connection& connection, std::span<const ParsedCommand> rest, size_t position);
@@ -163,6 +165,7 @@ class Dispatcher {
   Context context_;
   ParsedBatch batch_;
   std::array<Prepared, ParsedBatch::kMaxCommands> prepared_;
+  std::array<MemberPlace, ParsedBatch::kMaxCommands> members_;
   std::vector<KeyPosition> positions_;
   uint64_t wait_sequence_ = 0;  // what the replies written in this batch wait for
   uint64_t last_turn_ = UINT64_MAX;
