@@ -24,6 +24,8 @@ using testing_tools::test_seed;
 constexpr uint64_t kKeys = 12;
 constexpr uint32_t kShards = 4;
 constexpr uint16_t kDatabases = 3;
+const CommandGroup* const kGroups[] = {&kStringGroup,    &kListGroup,    &kHashGroup,    &kSetGroup,
+                                       &kSortedSetGroup, &kGenericGroup, &kKeyspaceGroup};
 constexpr char kTypes[] = "slhzt";  // a key's name begins with what it mostly is: t is a set
 
 class SnapshotTest : public ::testing::Test {
@@ -89,6 +91,8 @@ class SnapshotTest : public ::testing::Test {
                                                  "ZPOPMAX z",
                                                  "ZREMRANGEBYRANK z 0 n",
                                                  "ZREMRANGEBYSCORE z n n",  //
+                                                 "SORT l ALPHA STORE l",
+                                                 "SORT t ALPHA STORE l",
                                                  "SADD t w w w",
                                                  "SREM t w",
                                                  "SPOP t n",
@@ -118,7 +122,31 @@ class SnapshotTest : public ::testing::Test {
     static constexpr const char* kRare[] = {"FLUSHDB", "FLUSHALL", "FLUSHDB SYNC", "SWAPDB 0 1",
                                             "SWAPDB 1 2"};
     if (random_.one_in(150)) return kRare[random_.below(std::size(kRare))];
+    if (!others_.empty() && random_.one_in(8)) return something_of(others_[random_.below(others_.size())]);
     return filled(kTemplates[random_.below(std::size(kTemplates))]);
+  }
+  // Writing commands that have come since the templates were written: with whatever arguments.
+  std::string something_of(const std::string& name) {
+    static constexpr const char* kParts[] = {" a", " n", " w", " n w", " a a", ""};
+    std::string line = name + " a";
+    for (uint64_t n = random_.below(4); n > 0; --n) line += kParts[random_.below(std::size(kParts))];
+    return filled(line);
+  }
+  void SetUp() override {
+    static constexpr std::string_view kHasTemplate =
+        " set setex append setrange incr incrbyfloat getdel getex getset mset setnx decrby msetnx lpush "
+        "rpush lpop rpop lset"
+        " linsert lrem ltrim lmove rpoplpush lmpop rpushx hset hdel hincrby hincrbyfloat hsetnx zadd zincrby "
+        "zrem zpopmin"
+        " zpopmax zremrangebyrank zremrangebyscore sadd srem spop smove sunionstore sdiffstore sinterstore "
+        "del unlink expire"
+        " pexpire pexpireat persist rename renamenx copy move flushdb flushall swapdb ";
+    for (const CommandGroup* group : kGroups) {
+      for (const Command& command : group->commands) {
+        const bool is_drawn = kHasTemplate.contains(" " + std::string(command.name) + " ");
+        if ((command.flags & kWrite) && !is_drawn) others_.emplace_back(command.name);
+      }
+    }
   }
   std::string filled(const std::string& line) {
     std::string all;
@@ -240,6 +268,7 @@ class SnapshotTest : public ::testing::Test {
   TestDatabase db_{{&kStringGroup, &kListGroup, &kHashGroup, &kSetGroup, &kSortedSetGroup, &kGenericGroup,
                     &kKeyspaceGroup},
                    kShards};
+  std::vector<std::string> others_;
   JobRunner runner_{db_.keyspace};
   uint64_t in_spite_of_latches_ = 0;
 };

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "keyspace/shard_job.h"
 #include "persistence/oplog_rewrite.h"
 #include "persistence/oplog_test_support.h"
@@ -105,6 +107,63 @@ TEST_F(DumpTest, ACancelledOneReplacesNothing) {
   ASSERT_FALSE(report.has_value());
   EXPECT_EQ(report.error().code, Errc::kCancelled);
   EXPECT_EQ(bytes_of(fs, "dump.rdb"), "old");
+  expect_no_leftovers(fs, ".");
+}
+
+// Entries that are saved out of turn cannot wait: their writers must, until the file has caught up.
+TEST(SnapshotPressure, WritersAreHeldAboveABound) {
+  auto keyspace = make_keyspace();
+  Database& database = keyspace->shard(0).database(0);
+  const std::string value(1000, 'v');
+  constexpr size_t kCount = kSnapshotBehindBytes / 1000 * 2;
+  for (size_t i = 0; i < kCount; ++i)
+    ASSERT_TRUE(database.set_string(keyspace->key(std::to_string(i)), value, kNoDeadline));
+  size_t crowded = 0, roomy = 0;
+  RdbSnapshot* self = nullptr;
+  RdbSnapshot snapshot(
+      *keyspace, {}, {.on_room = [&] { roomy += !self->holds_writers(); }, .on_crowded = [&] { ++crowded; }});
+  self = &snapshot;
+  snapshot.begin();
+  size_t changed = 0;
+  for (; changed < kCount && !snapshot.holds_writers(); ++changed) {
+    EXPECT_EQ(crowded, 0u);
+    ASSERT_TRUE(database.set_string(keyspace->key(std::to_string(changed)), "new", kNoDeadline));
+  }
+  EXPECT_GE(crowded, 1u);
+  EXPECT_LT(changed, kCount * 6 / 10);
+  JobRunner runner(*keyspace);
+  EXPECT_TRUE(snapshot.is_full());
+  EXPECT_FALSE(keyspace->shard(0).snapshot().walk(runner, INT64_MAX)) << "the walk waits, too";
+  SimFileSystem fs({.trace = false});
+  Result<RdbSaveReport> report = fail(Errc::kCancelled, "not yet");
+  std::thread writer([&] { report = snapshot.replace(fs, "dump.rdb", "temp"); });
+  while (!keyspace->shard(0).snapshot().walk(runner, INT64_MAX)) std::this_thread::yield();
+  snapshot.finish();
+  writer.join();
+  ASSERT_TRUE(report.has_value());
+  EXPECT_EQ(report->key_count, kCount);
+  EXPECT_GE(roomy, 1u);
+}
+
+// A disk that is full while the walk waits for it: the walk goes to its end all the same.
+TEST(SnapshotPressure, AFailureHoldsNobody) {
+  auto keyspace = make_keyspace();
+  Database& database = keyspace->shard(0).database(0);
+  const std::string value(1000, 'v');
+  for (size_t i = 0; i < 20'000; ++i)
+    ASSERT_TRUE(database.set_string(keyspace->key(std::to_string(i)), value, kNoDeadline));
+  SimFileSystem fs({.capacity_bytes = 1 << 20, .trace = false});
+  RdbSnapshot snapshot(*keyspace, {.writer = {.compression = false}});
+  snapshot.begin();
+  Result<RdbSaveReport> report;
+  std::thread writer([&] { report = snapshot.replace(fs, "dump.rdb", "temp"); });
+  JobRunner runner(*keyspace);
+  while (!keyspace->shard(0).snapshot().walk(runner, INT64_MAX)) std::this_thread::yield();
+  snapshot.finish();
+  writer.join();
+  ASSERT_FALSE(report.has_value());
+  EXPECT_EQ(report.error().code, Errc::kNoSpace);
+  EXPECT_FALSE(snapshot.holds_writers());
   expect_no_leftovers(fs, ".");
 }
 

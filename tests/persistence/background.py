@@ -56,7 +56,7 @@ def digest(connection):
 
 
 def require_digest(server, expected, what):
-    assert digest(server.connect()) == expected, f"{what}: other data"
+    assert digest(server.connect(timeout=300)) == expected, f"{what}: other data"
 
 
 def require_no_leftovers(folder):
@@ -67,7 +67,7 @@ def require_no_leftovers(folder):
 def dumps_under_load(case):
     folder = case.path("dumps")
     with case.ours(folder, *NO_LOG) as server:
-        control = server.connect()
+        control = server.connect(timeout=300)
         writers = start_writers(server, WRITERS)
         pipeline(control, [("DEBUG", "POPULATE", KEYS, "filler", 60)])
         turns = [0] * WRITERS
@@ -99,7 +99,7 @@ def dumps_under_load(case):
 def rewrites_under_load(case):
     folder = case.path("log")
     with case.ours(folder, *LOG) as server:
-        control = server.connect()
+        control = server.connect(timeout=300)
         writers = start_writers(server, WRITERS)
         pipeline(control, [("DEBUG", "POPULATE", KEYS, "filler", 60)])
         for _ in range(ROUNDS):
@@ -126,7 +126,7 @@ def kills(case):
     """kill -9 while both run in turn: what was acknowledged is there, and no temporary file remains."""
     folder = case.path("killed")
     chooser = random.Random(case.threads)
-    server = case.ours(folder, *LOG)
+    server = case.ours(folder, *LOG, "--appendfsync", "always" if case.threads == 1 else "everysec")
     server.start()
     writers = start_writers(server, WRITERS)
     pipeline(server.connect(), [("DEBUG", "POPULATE", KEYS, "filler", 60), ("BGREWRITEAOF",)])
