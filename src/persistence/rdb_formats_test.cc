@@ -279,6 +279,19 @@ TEST(RdbFormats, DeadlinesDatabasesAndHints) {
   EXPECT_EQ(idle->access_clock, 900u);
 }
 
+TEST(RdbFormats, EveryVersionFromOneToTwelve) {
+  for (uint32_t version = 1; version <= 13; ++version) {
+    std::string bytes = header(version) + std::string(1, '\0') + str("k") + str("v");
+    if (version >= kRdbVersionWithChecksum) {
+      bytes = sealed(bytes);
+    } else {
+      bytes.push_back('\xFF');
+    }
+    const Loaded loaded = load_bytes(bytes);
+    EXPECT_EQ(loaded.status.has_value(), version <= 12) << version << ": " << loaded.report.detail;
+  }
+}
+
 TEST(RdbFormats, VersionsWithoutAChecksum) {
   for (uint32_t version : {1u, 2u, 4u}) {
     const std::string body = header(version) + '\0' + str("k") + str("v") + "\xFF";

@@ -92,8 +92,8 @@ class Stream final : private IoHandler {
   // Nagle's delay. On error it is closed.
   static Result<std::unique_ptr<Stream>> open(EventLoop& loop, Socket socket);
   // A stream that is still connecting: what is sent first waits for that, and ends with the error when it
-  // fails. Nothing may be received before. A name that is no number is looked up at once, which may take its
-  // time.
+  // fails. Nothing may be received before. Names are looked up at once, which may take its
+  // time; name_connect.h is for them.
   static Result<std::unique_ptr<Stream>> connect(EventLoop& loop, std::string_view host, uint16_t port);
   ~Stream() { close(); }
   Stream(const Stream&) = delete;

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "persistence/rdb_dump.h"
+#include "runtime/name_connect.h"
 #include "runtime/stream.h"
 #include "runtime/task.h"
 #include "server/migrate_exchange.h"
@@ -158,10 +159,22 @@ class MigrateWork final : public SlicedWork {
   };
 
   Task<void> talk(EventLoop& loop, std::function<void()> resume) {
-    auto stream = Stream::connect(loop, options_.host, options_.port);
+    Result<Socket> socket = fail(Errc::kNotFound, "host");
+    if (is_numeric_host(options_.host)) {
+      socket = connect_tcp(options_.host, options_.port, ConnectMode::kNonBlocking);
+    } else {
+      NameConnect connecting(loop, options_.host, options_.port);
+      Timer patience(loop, [&connecting] { connecting.cancel(); });
+      patience.start(options_.timeout_ms);
+      socket = co_await connecting;
+    }
+    Result<std::unique_ptr<Stream>> stream = fail(Errc::kNotFound, "host");
+    if (socket) stream = Stream::open(loop, std::move(*socket));
     if (!stream) {
       // A refusal can come at once; Redis meets it when it writes.
-      failure_ = stream.error().code == Errc::kNotFound ? Failure::kConnecting : Failure::kWriting;
+      const bool is_found =
+          socket || (socket.error().code != Errc::kNotFound && socket.error().code != Errc::kCancelled);
+      failure_ = is_found ? Failure::kWriting : Failure::kConnecting;
     } else {
       Watchdog watchdog(loop, **stream, options_.timeout_ms);
       const Status sent = co_await (*stream)->send_all(exchange_.request());
