@@ -27,6 +27,7 @@ struct Latch {
   std::string key;
   bool is_exclusive;
   bool is_whole = false;
+  bool is_for_serving = false;     // waiters of the key (waiters.h) are yet to be served
   int64_t since_ms = 0;            // of a whole latch: the time that its command sees
   std::vector<ShardJob*> waiters;  // oldest first; started again from their beginning when the latch goes
 
@@ -39,13 +40,9 @@ class LatchTable {
   bool empty() const { return latches_.empty(); }
   static constexpr int32_t kAnyDatabase = -1;
   // The latch that a command on this key must wait for; null: none.
-  Latch* find(int32_t db, Bytes key, bool for_write) {
-    for (auto& latch : latches_) {
-      bool concerns = (latch->is_whole || latch->key == key) && (latch->db == db || db == kAnyDatabase);
-      if (concerns && latch->blocks(for_write)) return latch.get();
-    }
-    return nullptr;
-  }
+  Latch* find(int32_t db, Bytes key, bool for_write) { return find_if(db, key, for_write, true); }
+  // The same for serving: who serves the waiters of a key is not held back by others who want to.
+  Latch* find_for_serving(uint16_t db, Bytes key) { return find_if(db, key, true, false); }
   // The same for a command on the whole shard.
   Latch* find_any(bool for_write) {
     for (auto& latch : latches_) {
@@ -90,6 +87,15 @@ class LatchTable {
   }
 
  private:
+  Latch* find_if(int32_t db, Bytes key, bool for_write, bool with_serving) {
+    for (auto& latch : latches_) {
+      bool concerns = (latch->is_whole || latch->key == key) && (latch->db == db || db == kAnyDatabase);
+      if (concerns && latch->blocks(for_write) && (with_serving || !latch->is_for_serving))
+        return latch.get();
+    }
+    return nullptr;
+  }
+
   std::vector<std::unique_ptr<Latch>> latches_;
 };
 

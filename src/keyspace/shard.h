@@ -17,6 +17,7 @@
 #include "keyspace/lazy_free.h"
 #include "keyspace/ownership.h"
 #include "keyspace/snapshot.h"
+#include "keyspace/waiters.h"
 #include "keyspace/watch.h"
 #include "memory/heap.h"
 
@@ -68,6 +69,7 @@ class alignas(64) Shard {
   Random& random() { return random_; }
   WatchTable& watches() { return watches_; }
   LatchTable& latches() { return latches_; }
+  WaiterTable& waiters() { return waiters_; }
   ShardSnapshot& snapshot() { return snapshot_; }
   const ShardSnapshot& snapshot() const { return snapshot_; }
   uint16_t database_count() const { return database_count_; }
@@ -95,6 +97,7 @@ class alignas(64) Shard {
   Random random_;
   WatchTable watches_;
   LatchTable latches_;
+  WaiterTable waiters_;
   ShardSnapshot snapshot_{*this};
   std::atomic<bool> needs_cleaning_{false};
   std::unique_ptr<std::atomic<Database*>[]> databases_;
