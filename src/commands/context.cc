@@ -63,6 +63,7 @@ void Context::changed_in(const Key& key, uint16_t db, uint64_t count) {
   changes_ += count;
   STRATA_DASSERT(!shard(key).snapshot().was_forgotten(database(key, db).find(key)));
   shard(key).watches().touch(db, key.name);
+  note_ready(key, db);
 }
 
 void Context::erase(const Key& key) {
@@ -70,6 +71,18 @@ void Context::erase(const Key& key) {
   shard(key).ask_for_cleaning();
   changes_ += 1;
   shard(key).watches().touch(db_, key.name);
+  note_ready(key, db_);
+}
+
+void Context::note_ready_slow(Shard& owner, const Key& key, uint16_t db) {
+  WaiterTable::Queue* queue = owner.waiters().find(db, key.name);
+  if (!queue) return;
+  const Entry* entry = owner.database(db).find(key);
+  if (!queue->wants(entry ? std::optional(entry->type()) : std::nullopt)) return;
+  for (const ReadyKey& other : ready_) {
+    if (other.db == db && other.name == key.name) return;
+  }
+  ready_.push_back({db, std::string(key.name)});
 }
 
 void Context::effect(std::span<const Bytes> args) {

@@ -22,13 +22,16 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/random.h"
 #include "base/result.h"
+#include "commands/blocking.h"
 #include "commands/command.h"
 #include "commands/sliced.h"
 #include "data/context.h"
@@ -165,6 +168,15 @@ class Context {
     latch_wishes_ = std::move(latches);
   }
 
+  // Waiting for keys, see blocking.h. Never inside a transaction or a script, or while replaying the log.
+  bool may_block() const { return may_block_; }
+  void block(BlockRequest request) { block_ = std::move(request); }
+  // Keys may have been deleted or put there by other means than changed() and erase().
+  void note_ready(const Key& key, uint16_t db) {
+    if (Shard& owner = shard(key); !owner.waiters().empty()) [[unlikely]]
+      note_ready_slow(owner, key, db);
+  }
+
   // Frequent errors and arguments. The parsers reply the error (Redis's text unless another is given) and
   // return false.
   void wrong_type();
@@ -176,6 +188,16 @@ class Context {
 
   // For the dispatcher.
   void set_may_slice(bool may) { may_slice_ = may; }
+  void set_may_block(bool may) { may_block_ = may; }
+  bool has_block() const { return block_.has_value(); }
+  BlockRequest take_block() {
+    BlockRequest request = std::move(*block_);
+    block_.reset();
+    return request;
+  }
+  // Keys that somebody waits for and that commands since the last call have changed, in order.
+  bool has_ready() const { return !ready_.empty(); }
+  std::vector<ReadyKey> take_ready() { return std::exchange(ready_, {}); }
   bool has_sliced() const { return sliced_ != nullptr; }
   std::unique_ptr<SlicedWork> take_sliced() { return std::move(sliced_); }
   std::span<const LatchWish> latch_wishes() const { return latch_wishes_; }
@@ -185,6 +207,8 @@ class Context {
   const Environment& environment() const { return environment_; }
 
  private:
+  void note_ready_slow(Shard& owner, const Key& key, uint16_t db);
+
   static constexpr uint32_t kNoEffect = UINT32_MAX;
 
   Environment environment_;
@@ -202,6 +226,9 @@ class Context {
   std::unique_ptr<SlicedWork> sliced_;
   std::vector<LatchWish> latch_wishes_;
   std::string effects_;  // RESP
+  bool may_block_ = false;
+  std::optional<BlockRequest> block_;
+  std::vector<ReadyKey> ready_;
 };
 
 }  // namespace strata

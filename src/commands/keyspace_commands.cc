@@ -49,6 +49,12 @@ void reply_flushed(Context& context, bool synchronously) {
   context.reply().ok();
 }
 
+// What is in database `db` now may serve who waits there.
+void note_waited(Context& context, Shard& shard, uint16_t db) {
+  if (shard.waiters().empty()) return;
+  shard.waiters().for_each(db, [&](Bytes name) { context.note_ready(context.keyspace().key(name), db); });
+}
+
 // Returns how many keys there were.
 uint64_t flush(Context& context, uint16_t db, bool synchronously) {
   Keyspace& keyspace = context.keyspace();
@@ -61,6 +67,7 @@ uint64_t flush(Context& context, uint16_t db, bool synchronously) {
     count += database.count();
     database.flush(synchronously && !context.may_slice());
     shard.ask_for_cleaning();
+    note_waited(context, shard, db);
   }
   return count;
 }
@@ -107,6 +114,8 @@ void swapdb(Context& context) {
     touch_watched(keyspace, shard, first, second);
     touch_watched(keyspace, shard, second, first);
     shard.swap_databases(first, second);
+    note_waited(context, shard, first);
+    note_waited(context, shard, second);
   }
   context.changed_everything(1);
   context.reply().ok();

@@ -318,8 +318,36 @@ constexpr KeySpec kSourceAndTarget[] = {
 constexpr KeySpec kCountedKeys[] = {
     {.flags = kKeyRW | kKeyAccess | kKeyDelete, .count_index = 0, .first_key = 1}};
 
+constexpr KeySpec kKeysBeforeTimeout[] = {{.flags = kKeyRW | kKeyAccess | kKeyDelete, .last = -2}};
+constexpr KeySpec kCountedKeysBehindTimeout[] = {
+    {.flags = kKeyRW | kKeyAccess | kKeyDelete, .index = 2, .count_index = 0, .first_key = 1}};
+constexpr const char* kDoubleTimeout = "6.0.0=`timeout` is interpreted as a double instead of an integer.";
+
 // clang-format off
 constexpr Command kListCommands[] = {
+    {.name = "blmove", .syntax = "source destination <LEFT | RIGHT> <LEFT | RIGHT> timeout",
+     .flags = kWrite | kDenyOom | kNoScript | kBlocking, .keys = kSourceAndTarget, .acl = kAclList, .since = "6.2.0",
+     .summary = "Pop an element from a list, push it to another list and return it; or block until one is available",
+     .run = blmove},
+    {.name = "blmpop", .syntax = "timeout numkeys key [key ...] <LEFT | RIGHT> [COUNT count]",
+     .flags = kWrite | kBlocking, .keys = kCountedKeysBehindTimeout, .acl = kAclList, .since = "7.0.0",
+     .complexity = "O(N+M) where N is the number of provided keys and M is the number of elements returned.",
+     .summary = "Pop elements from a list, or block until one is available", .run = blmpop},
+    {.name = "blpop", .syntax = "key [key ...] timeout", .flags = kWrite | kNoScript | kBlocking,
+     .keys = kKeysBeforeTimeout, .acl = kAclList, .since = "2.0.0",
+     .complexity = "O(N) where N is the number of provided keys.",
+     .summary = "Remove and get the first element in a list, or block until one is available", .run = blpop,
+     .history = kDoubleTimeout},
+    {.name = "brpop", .syntax = "key [key ...] timeout", .flags = kWrite | kNoScript | kBlocking,
+     .keys = kKeysBeforeTimeout, .acl = kAclList, .since = "2.0.0",
+     .complexity = "O(N) where N is the number of provided keys.",
+     .summary = "Remove and get the last element in a list, or block until one is available", .run = brpop,
+     .history = kDoubleTimeout},
+    {.name = "brpoplpush", .syntax = "source destination timeout", .flags = kWrite | kDenyOom | kNoScript | kBlocking,
+     .keys = kSourceAndTarget, .acl = kAclList, .since = "2.2.0",
+     .summary = "Pop an element from a list, push it to another list and return it; or block until one is available",
+     .run = brpoplpush, .history = kDoubleTimeout, .deprecated_since = "6.2.0",
+     .replaced_by = "`BLMOVE` with the `RIGHT` and `LEFT` arguments"},
     {.name = "lindex", .syntax = "key index", .flags = kReadOnly, .keys = kFirstKeyRead, .acl = kAclList,
      .complexity = "O(N) where N is the number of elements to traverse to get to the element at index. This makes "
                    "asking for the first or the last element of the list O(1).",

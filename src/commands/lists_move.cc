@@ -98,18 +98,15 @@ void move_between(Context& context, const Key& source, const Key& target, End fr
   context.changed(target);
 }
 
-struct PopArguments {
-  size_t keys_end;  // the argument behind the last key
-  End end;
-  uint64_t count = 1;
-};
+}  // namespace
 
-bool parse_lmpop(Context& context, PopArguments& parsed) {
+bool parse_list_pop(Context& context, size_t first, ListPop& parsed) {
   int64_t keys;
-  if (!context.parse_integer_in(1, 1, INT64_MAX, keys, "ERR numkeys should be greater than 0")) return false;
+  if (!context.parse_integer_in(first, 1, INT64_MAX, keys, "ERR numkeys should be greater than 0"))
+    return false;
   auto key_count = static_cast<uint64_t>(keys);
-  if (key_count > context.argc() - 3) return context.syntax_error(), false;
-  parsed.keys_end = 2 + key_count;
+  if (key_count > context.argc() - first - 2) return context.syntax_error(), false;
+  parsed.keys_end = first + 1 + key_count;
   std::optional<End> end = parse_end(context, parsed.keys_end);
   if (!end) return context.syntax_error(), false;
   parsed.end = *end;
@@ -126,7 +123,7 @@ bool parse_lmpop(Context& context, PopArguments& parsed) {
   return true;
 }
 
-void pop_from(Context& context, const Key& key, Entry* entry, const PopArguments& arguments) {
+void pop_several(Context& context, const Key& key, Entry* entry, const ListPop& arguments) {
   Reply& reply = context.reply();
   Value value = entry->value();
   uint64_t length = list::length(value);
@@ -152,27 +149,27 @@ void pop_from(Context& context, const Key& key, Entry* entry, const PopArguments
   check_memory(context, popped);
 }
 
-}  // namespace
+void move_element(Context& context, End from, End to) {
+  move_between(context, context.key(1), context.key(2), from, to);
+}
 
 void lmove(Context& context) {
   std::optional<End> from = parse_end(context, 3);
   std::optional<End> to = parse_end(context, 4);
   if (!from || !to) return context.syntax_error();
-  move_between(context, context.key(1), context.key(2), *from, *to);
+  move_element(context, *from, *to);
 }
 
-void rpoplpush(Context& context) {
-  move_between(context, context.key(1), context.key(2), End::kBack, End::kFront);
-}
+void rpoplpush(Context& context) { move_element(context, End::kBack, End::kFront); }
 
 void lmpop(Context& context) {
-  PopArguments arguments;
-  if (!parse_lmpop(context, arguments)) return;
+  ListPop arguments;
+  if (!parse_list_pop(context, 1, arguments)) return;
   for (size_t i = 2; i < arguments.keys_end; ++i) {
     Key key = context.key(i);
     Entry* entry;
     if (!context.find_for_write(key, Type::kList, entry)) return;
-    if (entry) return pop_from(context, key, entry, arguments);
+    if (entry) return pop_several(context, key, entry, arguments);
   }
   context.reply().null_array();
 }

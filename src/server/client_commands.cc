@@ -10,6 +10,7 @@
 #include "server/connection.h"
 #include "server/help.h"
 #include "server/server.h"
+#include "server/waiting.h"
 #include "server/worker.h"
 #include "text/ascii.h"
 #include "text/numbers.h"
@@ -150,8 +151,9 @@ void kill(Context& context) {
       if (!filter.matches(session, self)) return;
       if (&session == &self) {
         killed_self = true;
-      } else if (!session.kill_requested.exchange(true, std::memory_order_relaxed)) {
+      } else if (!session.kill_requested.exchange(true, std::memory_order_seq_cst)) {
         ++killed;
+        end_wait(session, WaitEnd::kGone);  // nothing is popped for it from now on
       }
     });
     if (killed > before) worker->close_killed();
@@ -165,6 +167,31 @@ void kill(Context& context) {
     context.reply().error("ERR No such client");
   }
   if (killed_self) self.connection->close_after_reply();
+}
+
+void unblock(Context& context) {
+  WaitEnd how = WaitEnd::kTimedOut;
+  if (context.argc() > 4) {
+    return context.reply().error(
+        "ERR unknown subcommand or wrong number of arguments for 'unblock'. Try CLIENT HELP.");
+  }
+  if (context.argc() == 4) {
+    if (context.is_word(3, "ERROR")) {
+      how = WaitEnd::kUnblocked;
+    } else if (!context.is_word(3, "TIMEOUT")) {
+      return context.reply().error("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
+    }
+  }
+  int64_t wanted;
+  if (!context.parse_integer(2, wanted)) return;
+  bool is_ended = false;
+  for (auto& worker : context.session()->server->workers()) {
+    worker->for_each_connection([&](Connection& connection) {
+      Session& session = connection.session();
+      if (session.id == static_cast<uint64_t>(wanted)) is_ended |= end_wait(session, how);
+    });
+  }
+  context.reply().integer(is_ended ? 1 : 0);
 }
 
 // ON and OFF of a flag. False: an error was replied.
@@ -266,7 +293,9 @@ void help(Context& context) {
               "    * LIB-NAME: the client lib name.",
               "    * LIB-VER: the client lib version.",
               "SETNAME <name>",
-              "    Assign the name <name> to the current connection."});
+              "    Assign the name <name> to the current connection.",
+              "UNBLOCK <clientid> [TIMEOUT|ERROR]",
+              "    Unblock the specified blocked client."});
 }
 
 constexpr uint32_t kOwn = kNoScript | kLoading | kStale | kConnection;
@@ -364,6 +393,14 @@ constexpr Command kClientSubcommands[] = {
      .since = "2.6.9",
      .summary = "Sets the connection name.",
      .run = setname},
+    {.name = "unblock",
+     .syntax = "client-id [TIMEOUT | ERROR]",
+     .flags = kOthers,
+     .acl = kAclConnection,
+     .since = "5.0.0",
+     .complexity = "O(log N) where N is the number of client connections",
+     .summary = "Unblock a client blocked in a blocking command from a different connection",
+     .run = unblock},
 };
 static_assert(well_formed(kClientSubcommands));
 

@@ -12,6 +12,7 @@ namespace {
 std::string flag_letters(const Session& session) {
   std::string letters;
   if (session.has(Session::kInTransaction)) letters += 'x';
+  if (session.has(Session::kBlocked)) letters += 'b';
   if (session.has(Session::kCloseAfterReply)) letters += 'c';
   if (session.has(Session::kUnixSocket)) letters += 'U';
   if (session.has(Session::kNoEvict)) letters += 'e';

@@ -222,6 +222,7 @@ void Connection::close_now() {
   if (closing_) return;
   closing_ = true;
   stream_->close();
+  end_wait(session_, WaitEnd::kGone);
   if (stall_ != Stall::kJob && waiting_) resume();
 }
 

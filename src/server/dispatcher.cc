@@ -80,6 +80,7 @@ size_t Dispatcher::run(Connection& connection, Bytes input) {
 void Dispatcher::prepare_context() {
   context_.set_sink(server_.sink());
   context_.set_may_slice(true);
+  context_.set_may_block(true);
 }
 
 // Look-ups first, then the cache misses of the whole batch at once.
@@ -291,6 +292,11 @@ void Dispatcher::run_single_shard(Connection& connection, std::span<const Parsed
     job.commands.push_back(OwnedCommand::copy(&command, parsed.args));
     job.begin_work(*this, job.commands.back());
   }
+  if (context_.has_ready()) [[unlikely]] {
+    ShardSet shards;
+    shards.add(prepared.key.shard);
+    serve_waiters(shards);
+  }
   runner_.leave(shard);
 }
 
@@ -349,13 +355,20 @@ void Dispatcher::run_multi_shard(Connection& connection, const ParsedCommand& pa
     latch->waiters.push_back(&job);
     return leave_all(shards);
   }
-  note_wait(run_held(command, parsed.args, parsed.canonical ? parsed.raw : Bytes(), {}, shards, db, now_ms(),
-                     connection.reply(), &session));
+  uint64_t sequence = run_held(command, parsed.args, parsed.canonical ? parsed.raw : Bytes(), {}, shards, db,
+                               now_ms(), connection.reply(), &session);
   if (context_.has_sliced()) {
     QueuedJob& job = make_job(connection, shards);
     job.commands.push_back(OwnedCommand::copy(&command, parsed.args));
     job.begin_work(*this, job.commands.back());
+  } else if (context_.has_block()) {
+    QueuedJob& job = make_job(connection, shards);
+    job.commands.push_back(OwnedCommand::copy(&command, parsed.args));
+    record(command, parsed.args, session, 1, 0);
+    job.begin_block(*this, sequence);
   }
+  note_wait(sequence);
+  if (context_.has_ready()) serve_waiters(shards);
   leave_all(shards);
 }
 
@@ -487,7 +500,7 @@ uint64_t Dispatcher::run_timed(const RegisteredCommand& command, std::span<const
   uint64_t began = cycles_now();
   uint64_t sequence = run_held(command, args, {}, {}, held, db, now_ms, reply, &session);
   const uint64_t cycles = cycles_now() - began;
-  if (!context_.has_sliced()) record(command, args, session, 1, cycles);
+  if (!context_.has_sliced() && !context_.has_block()) record(command, args, session, 1, cycles);
   note_hold(command, cycles);
   return sequence;
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <deque>
 #include <functional>
 #include <memory>
 
@@ -16,10 +17,13 @@
 #include "data/member_prefetch.h"
 #include "keyspace/shard_job.h"
 #include "protocol/request_parser.h"
+#include "runtime/event_loop.h"
 #include "server/session.h"
+#include "server/waiting.h"
 
 namespace strata {
 
+class BlockedWaiter;
 class Connection;
 class Dispatcher;
 class Server;
@@ -42,6 +46,15 @@ class QueuedJob final : public ShardJob {
   // with the next turn of the connection's loop.
   void begin_work(Dispatcher& dispatcher, const OwnedCommand& command);
 
+  // A command asks to be blocked: registers it with its keys (inside the shards, at home). `sequence`: what
+  // the reply after the timeout waits for.
+  void begin_block(Dispatcher& dispatcher, uint64_t sequence);
+  // For who has claimed the waiter: where its reply goes, what that waits for, and the end.
+  Reply make_reply();
+  Session& session();
+  void wait_for(uint64_t sequence) { sequence_ = std::max(sequence_, sequence); }
+  void end_wait(WaitEnd how);
+
   // Commands that go together: the directly following ones for the same single shard; or all of EXEC.
   std::vector<OwnedCommand> commands;
   uint16_t db = 0;
@@ -59,6 +72,8 @@ class QueuedJob final : public ShardJob {
   bool run_commands(Dispatcher& dispatcher, Reply& reply);
   bool step_work(Dispatcher& dispatcher, Reply& reply);
   void release_latches(Dispatcher& dispatcher);
+  void block_at_home();
+  void end_block();
 
   const bool muted_;
   Connection& connection_;
@@ -70,6 +85,9 @@ class QueuedJob final : public ShardJob {
   std::unique_ptr<SlicedWork> work_;
   std::vector<HeldLatch> latches_;
   uint64_t work_cycles_ = 0;
+  std::shared_ptr<BlockedWaiter> waiter_;
+  std::unique_ptr<Timer> timeout_;
+  WaitEnd wait_end_ = WaitEnd::kServed;
 };
 
 class Dispatcher {
@@ -113,6 +131,11 @@ class Dispatcher {
   // Which shards a command needs. False: it cannot be said, the handler will refuse the arguments.
   bool shards_of(const RegisteredCommand& command, std::span<const Bytes> args, ShardSet& shards);
 
+  // Serves who waits for the keys that were changed since the last call (serving.cc). Inside `held`, after
+  // everything else that a command has to do there: afterwards the context is about nobody.
+  void serve_waiters(const ShardSet& held);
+  void serve_keys(const ShardSet& held, std::deque<ReadyKey> ready);
+
   void note_hold(const RegisteredCommand& command, uint64_t cycles);
   void record(const RegisteredCommand& command, std::span<const Bytes> args, Session& session, uint64_t count,
               uint64_t cycles);
@@ -143,6 +166,10 @@ class Dispatcher {
   uint64_t settle_sequence(const ShardSet& held, uint64_t sequence);
   uint64_t finish_command(const RegisteredCommand& command, Bytes canonical_raw, Reply& reply,
                           uint64_t errors_before);
+  struct Serving;
+  bool serve_key(Serving& serving);
+  bool has_all_for(Serving& serving, BlockedWaiter& waiter, uint16_t db, const Key& key);
+  void serve(Serving& serving, BlockedWaiter& waiter, const Key& key);
   QueuedJob& make_job(Connection& connection, const ShardSet& shards);
   uint32_t enter_all(const ShardSet& shards);
   void leave_all(const ShardSet& shards);

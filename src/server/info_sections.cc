@@ -78,22 +78,28 @@ void info_server(InfoText& out, const InfoSource& source) {
 
 void info_clients(InfoText& out, const InfoSource& source) {
   Server& server = source.server;
-  uint64_t input = 0, output = 0;
+  uint64_t input = 0, output = 0, blocked = 0, blocking_keys = 0;
   for (auto& worker : server.workers()) {
     worker->for_each_connection([&](Connection& connection) {
       const Session& session = connection.session();
       input = std::max(input, session.input_bytes.load(std::memory_order_relaxed));
       output = std::max(output, session.output_bytes.load(std::memory_order_relaxed));
+      blocked += session.has(Session::kBlocked) ? 1 : 0;
     });
   }
+  Keyspace& keyspace = server.keyspace();
+  for (uint32_t s = 0; s < keyspace.shard_count(); ++s)
+    blocking_keys += keyspace.shard(s).waiters().key_count();
   out.section("Clients");
   out.line("connected_clients", server.connection_count());
   out.line("cluster_connections", 0);
   out.line("maxclients", server.options().max_clients.load());
   out.line("client_recent_max_input_buffer", input);
   out.line("client_recent_max_output_buffer", output);
-  zeros(out, {"blocked_clients", "tracking_clients", "clients_in_timeout_table", "total_blocking_keys",
-              "total_blocking_keys_on_nokey"});
+  out.line("blocked_clients", blocked);
+  zeros(out, {"tracking_clients", "clients_in_timeout_table"});
+  out.line("total_blocking_keys", blocking_keys);
+  zeros(out, {"total_blocking_keys_on_nokey"});
 }
 
 void info_memory(InfoText& out, const InfoSource& source) {

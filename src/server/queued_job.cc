@@ -36,6 +36,7 @@ struct QueuedJob::GoHome final : public PostedWork {
   explicit GoHome(QueuedJob& owner) : job(owner) {}
   void run() override {
     JobRunner& runner = job.connection_.worker().dispatcher().runner();
+    if (std::exchange(starts_again, false)) return runner.start(job);
     if (!begins_slice) return runner.resume(job);
     if (!has_waited && job.work_->wait([this] { wake(); })) return;
     begins_slice = has_waited = false;
@@ -50,6 +51,7 @@ struct QueuedJob::GoHome final : public PostedWork {
   QueuedJob& job;
   bool begins_slice = false;
   bool has_waited = false;
+  bool starts_again = false;
 };
 
 // On the connection's thread: the replies join the others.
@@ -57,6 +59,7 @@ struct QueuedJob::Arrive final : public PostedWork {
   explicit Arrive(QueuedJob& owner) : job(owner) {}
   void run() override {
     Connection& connection = job.connection_;
+    if (job.waiter_) job.end_block();
     if (job.sequence_ > 0) connection.wait_for_log(connection.output().appended_total(), job.sequence_);
     connection.output().splice(std::move(job.output_));
     connection.reply().set_muted(connection.session().has(Session::kReplyOff));
@@ -131,6 +134,7 @@ bool QueuedJob::run_commands(Dispatcher& dispatcher, Reply& reply) {
       return false;
     }
     sequence_ = std::max(sequence_, dispatcher.run_transaction_held(shards, session, now_ms, reply));
+    if (dispatcher.context().has_ready()) dispatcher.serve_waiters(shards);
     return true;
   }
   while (next_command_ < commands.size()) {
@@ -142,12 +146,30 @@ bool QueuedJob::run_commands(Dispatcher& dispatcher, Reply& reply) {
     sequence_ = std::max(
         sequence_, dispatcher.run_timed(*command.command, command.args, shards, db, now_ms, reply, session));
     ++next_command_;
-    if (dispatcher.context().has_sliced()) {
-      begin_work(dispatcher, command);
+    const bool is_sliced = dispatcher.context().has_sliced();
+    const bool is_blocked = dispatcher.context().has_block();
+    if (is_sliced) begin_work(dispatcher, command);
+    if (is_blocked && Worker::current() != &connection_.worker()) {
+      block_at_home();
       return false;
     }
+    if (is_blocked) {
+      dispatcher.record(*command.command, command.args, session, 1, 0);
+      begin_block(dispatcher, sequence_);
+    }
+    if (dispatcher.context().has_ready()) dispatcher.serve_waiters(shards);
+    if (is_sliced || is_blocked) return false;
   }
   return true;
+}
+
+// Waiting concerns the connection. The command had no effect yet, so it begins again there.
+void QueuedJob::block_at_home() {
+  Worker::current()->dispatcher().context().take_block();
+  needs_home = true;
+  --next_command_;
+  go_home_->starts_again = true;
+  connection_.worker().loop().post(go_home_.get());
 }
 
 void QueuedJob::begin_work(Dispatcher& dispatcher, const OwnedCommand& command) {
@@ -189,6 +211,7 @@ bool QueuedJob::step_work(Dispatcher& dispatcher, Reply& reply) {
   work_.reset();
   work_cycles_ = 0;
   release_latches(dispatcher);
+  if (dispatcher.context().has_ready()) dispatcher.serve_waiters(shards);
   return true;
 }
 
@@ -210,6 +233,12 @@ void QueuedJob::finished() {
   } else {
     home.loop().post(arrive_.get());
   }
+}
+
+// Always through the queue of posted work, never within what is going on in the loop just now.
+void QueuedJob::end_wait(WaitEnd how) {
+  wait_end_ = how;
+  connection_.worker().loop().post(arrive_.get());
 }
 
 void QueuedJob::send_home() { connection_.worker().loop().post(go_home_.get()); }

@@ -18,6 +18,7 @@
 
 namespace strata {
 
+class BlockedWaiter;
 class Connection;
 class Server;
 class Worker;
@@ -65,6 +66,7 @@ struct Session {
     kNoTouch = 1 << 6,
     kNoEvict = 1 << 7,
     kUnixSocket = 1 << 8,
+    kBlocked = 1 << 9,
   };
   static constexpr uint32_t kCheckedFlags =
       kNeedsAuth | kInTransaction | kReplyOff | kReplySkipNext | kReplySkip | kCloseAfterReply | kNoTouch;
@@ -98,6 +100,9 @@ struct Session {
   std::atomic<uint64_t> total_output_bytes{0};
   std::atomic<uint64_t> total_commands{0};
   std::atomic<bool> kill_requested{false};
+  // While a command waits for keys. Cleared with the worker's clients mutex held, so who holds that may use
+  // it.
+  std::atomic<BlockedWaiter*> waiter{nullptr};
 
   uint32_t has(uint32_t flag) const { return flags.load(std::memory_order_relaxed) & flag; }
   void set(uint32_t flag, bool on = true) {

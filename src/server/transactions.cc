@@ -175,6 +175,7 @@ void Dispatcher::run_transaction(Session& session) {
   Latch* latch = stopped_at == ShardSet::kEnd ? find_latch_for_transaction(shards, session) : nullptr;
   if (stopped_at == ShardSet::kEnd && !latch) {
     note_wait(run_transaction_held(shards, session, now_ms(), connection.reply()));
+    if (context_.has_ready()) serve_waiters(shards);
     leave_all(shards);
     return;
   }
@@ -215,6 +216,7 @@ uint64_t Dispatcher::run_transaction_held(const ShardSet& held, Session& session
   OpLog* log = server_.sink() ? server_.log() : nullptr;
   context_.set_sink(log ? &sink : nullptr);
   context_.set_may_slice(false);
+  context_.set_may_block(false);
   reply.array(commands.size());
   for (const OwnedCommand& command : commands) {
     run_timed(*command.command, command.args, {}, session.db.load(std::memory_order_relaxed), now_ms, reply,
@@ -222,6 +224,7 @@ uint64_t Dispatcher::run_transaction_held(const ShardSet& held, Session& session
   }
   context_.set_sink(server_.sink());
   context_.set_may_slice(true);
+  context_.set_may_block(true);
   return settle_sequence(held, log ? sink.finish(*log) : 0);
 }
 

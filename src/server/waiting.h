@@ -1,0 +1,59 @@
+// A client that waits for keys: the queued job of its blocked command, as the shards know it.
+//
+//   handler: Context::block() ──> QueuedJob::begin_block()   at home, inside the shards: registers, timer
+//   claim() by …                      then
+//     a push (serving.cc)               serve(), the reply is in the job        kServed
+//     the timer                         BlockedCommand::time_out()              kTimedOut
+//     CLIENT UNBLOCK                    the same, or an error                   kTimedOut, kUnblocked
+//     CLIENT KILL, the client's leaving nothing                                 kGone
+//                                     └─> QueuedJob::end_block() at home, and the job's replies arrive
+//
+// Only who has claimed the waiter touches its job. The waiter itself lives until its last registration is
+// taken out, which may be after the job and even the connection have gone.
+
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "commands/blocking.h"
+#include "keyspace/waiters.h"
+
+namespace strata {
+
+class QueuedJob;
+struct Session;
+
+enum class WaitEnd : uint8_t { kServed, kTimedOut, kUnblocked, kGone };
+
+class BlockedWaiter final : public KeyWaiter {
+ public:
+  BlockedWaiter(QueuedJob& job, BlockRequest request, std::vector<std::string> keys,
+                std::vector<std::string> other_keys)
+      : request_(std::move(request)), keys_(std::move(keys)), other_keys_(std::move(other_keys)), job_(job) {}
+
+  // Claims it and sends its job home with that end. False: somebody else was first. Any thread; the caller
+  // makes sure that the waiter is there.
+  bool end(WaitEnd how);
+  // After claim().
+  void end_claimed(WaitEnd how);
+
+  const BlockRequest& request() const { return request_; }
+  const std::vector<std::string>& keys() const { return keys_; }              // it waits for
+  const std::vector<std::string>& other_keys() const { return other_keys_; }  // needed to serve it
+  QueuedJob& job() { return job_; }
+
+ private:
+  const BlockRequest request_;
+  const std::vector<std::string> keys_;
+  const std::vector<std::string> other_keys_;
+  QueuedJob& job_;
+};
+
+// CLIENT UNBLOCK and KILL, and a connection that closes. At the session's home, or with the clients mutex of
+// its worker held. True: the client was waiting, and this has ended it.
+bool end_wait(Session& session, WaitEnd how);
+
+}  // namespace strata
