@@ -75,7 +75,7 @@ TEST_P(StreamTest, Connects) {
   for (auto [to, expected] : {std::pair(port, "hello"), std::pair(free_port, "refused")}) {
     std::string heard;
     std::atomic<bool> done{false};
-    client.on_loop([&, to = to] { client.scope().spawn(greet(client.loop(), to, heard, done)); });
+    client.on_loop([&, there = to] { client.scope().spawn(greet(client.loop(), there, heard, done)); });
     done.wait(false);
     EXPECT_EQ(heard, expected);
   }
