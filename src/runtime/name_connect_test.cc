@@ -36,17 +36,17 @@ Task<void> greet_by_name(EventLoop& loop, const char* host, uint16_t port, Outco
 }
 
 TEST_P(NameConnectTest, FindsALocalName) {
+  Outcome outcome;
   TestServer server(GetParam(), serve_echo);
   const uint16_t port = must(peer_address(server.connect().handle())).port;
-  Outcome outcome;
   server.on_loop([&] { server.scope().spawn(greet_by_name(server.loop(), "localhost", port, outcome)); });
   outcome.done.wait(false);
   EXPECT_EQ(outcome.heard, "hello");
 }
 
 TEST_P(NameConnectTest, SaysWhenThereIsNoSuchName) {
-  TestServer server(GetParam(), serve_echo);
   Outcome outcome;
+  TestServer server(GetParam(), serve_echo);
   server.on_loop([&] { server.scope().spawn(greet_by_name(server.loop(), "no such host", 1, outcome)); });
   outcome.done.wait(false);
   EXPECT_EQ(outcome.code, Errc::kNotFound);
@@ -55,8 +55,8 @@ TEST_P(NameConnectTest, SaysWhenThereIsNoSuchName) {
 // Whatever comes first, the answer or the end of waiting: the task ends once, and the thread finds nobody.
 TEST_P(NameConnectTest, WaitingCanEndAtAnyMoment) {
   for (int i = 0; i < 50; ++i) {
+    Outcome outcome;  // outlives the server, whose end ends the task
     TestServer server(GetParam(), serve_echo);
-    Outcome outcome;
     server.on_loop([&] {
       server.scope().spawn(greet_by_name(server.loop(), "localhost", 1, outcome));
       if (i % 2 == 0) server.scope().cancel();
