@@ -34,6 +34,7 @@ class InputBuffer {
   // `wanted_bytes`: what size() is known to become, so that the last growth is exact; 0 if unknown. It is
   // only trusted as bytes arrive: nobody makes us allocate by announcing.
   bool append(Bytes more, size_t wanted_bytes) {
+    if (more.empty()) return true;  // whose data may be null, as ours may be
     if (more.size() > capacity_ - end_ && !grow(more.size(), wanted_bytes)) return false;
     std::memcpy(data_ + end_, more.data(), more.size());
     end_ += more.size();
