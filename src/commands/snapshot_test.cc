@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <thread>
 
 #include "commands/groups.h"
@@ -275,7 +276,9 @@ class SnapshotTest : public ::testing::Test {
 
 TEST_F(SnapshotTest, HoldsWhatWasThereWhenItBegan) {
   db_.options.list.listpack_size = 16;
-  for (int round = 0; round < 120 && !HasFatalFailure(); ++round) {
+  const char* text = std::getenv("STRATA_SNAPSHOT_ROUNDS");
+  const int rounds = text != nullptr ? std::atoi(text) : 120;
+  for (int round = 0; round < rounds && !HasFatalFailure(); ++round) {
     SCOPED_TRACE("round " + std::to_string(round));
     for (int i = 0; i < 200; ++i) change_something();
     if (round % 3 == 0) make_large(static_cast<uint16_t>(random_.below(kDatabases)));

@@ -190,7 +190,8 @@ Latch* ShardSnapshot::latch_for(uint16_t db, const Key& key) {
   Database& database = shard_.database(db);
   const Entry* entry = database.find(key);
   if (entry == nullptr || !is_unsaved(*entry) || !is_large(*entry)) return nullptr;
-  if (Latch* latch = shard_.latches().find(db, key.name, true)) return latch;
+  // Not of those who are to serve the key's waiters: they may be asking.
+  if (Latch* latch = shard_.latches().find_for_serving(db, key.name)) return latch;
   Latch& latch = shard_.latches().add(db, key.name, false);
   Large wanted{
       .database = &database, .db = database.snapshot_number(), .key = std::string(key.name), .latch = &latch};

@@ -1,9 +1,11 @@
-// Snapshots and rewrites on the simulated file system: power cuts and failures at every operation.
+// Snapshots and rewrites on the simulated file system: power cuts and failures at every operation. With
+// STRATA_CRASH_SEEDS=50000 each cut comes with a hundred seeds instead of a few.
 
 #include "persistence/rdb_snapshot.h"
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <thread>
 
 #include "keyspace/shard_job.h"
@@ -26,15 +28,20 @@ void walk(Keyspace& keyspace, RdbSnapshot& snapshot) {
   snapshot.finish();
 }
 
+uint64_t seeds(uint64_t usual) {
+  const char* text = std::getenv("STRATA_CRASH_SEEDS");
+  return text != nullptr ? std::max<uint64_t>(1, std::strtoull(text, nullptr, 10) / 500) : usual;
+}
+
 void expect_no_leftovers(FileSystem& fs, const std::string& directory) {
   const auto names = fs.list(directory);
   ASSERT_TRUE(names.has_value());
   for (const std::string& name : *names) EXPECT_FALSE(name.starts_with("temp")) << name;
 }
 
-class DumpTest : public ::testing::Test {
+class DumpCrash : public ::testing::Test {
  protected:
-  DumpTest() { RandomFiller(6, RdbLimits{}).fill(*keyspace_, 50); }
+  DumpCrash() { RandomFiller(6, RdbLimits{}).fill(*keyspace_, 50); }
 
   Result<RdbSaveReport> save(FileSystem& fs) {
     RdbSnapshot snapshot(*keyspace_, {});
@@ -51,13 +58,13 @@ class DumpTest : public ::testing::Test {
   std::unique_ptr<Keyspace> keyspace_ = make_keyspace(4);
 };
 
-TEST_F(DumpTest, EveryCutLeavesOneOfTheTwo) {
+TEST_F(DumpCrash, EveryCutLeavesOneOfTheTwo) {
   SimFileSystem reference;
   ASSERT_TRUE(save(reference));
   const uint64_t operations = reference.operation_count();
   EXPECT_GE(operations, 5u);  // open, write, sync, rename, sync of the directory
   for (uint64_t k = 1; k <= operations; ++k) {
-    for (uint64_t seed = 1; seed <= 12; ++seed) {
+    for (uint64_t seed = 1; seed <= seeds(12); ++seed) {
       SCOPED_TRACE("operation " + std::to_string(k) + ", seed " + std::to_string(seed));
       SimFileSystem fs({.seed = seed, .trace = false});
       ASSERT_TRUE(replace_file(fs, "dump.rdb", "old"));
@@ -75,7 +82,7 @@ TEST_F(DumpTest, EveryCutLeavesOneOfTheTwo) {
   }
 }
 
-TEST_F(DumpTest, EveryFailureLeavesOneOfTheTwo) {
+TEST_F(DumpCrash, EveryFailureLeavesOneOfTheTwo) {
   constexpr SimOperation kKinds[] = {SimOperation::kOpen, SimOperation::kWrite, SimOperation::kSync,
                                      SimOperation::kRename, SimOperation::kSyncDirectory};
   for (const SimOperation kind : kKinds) {
@@ -96,7 +103,7 @@ TEST_F(DumpTest, EveryFailureLeavesOneOfTheTwo) {
   }
 }
 
-TEST_F(DumpTest, ACancelledOneReplacesNothing) {
+TEST_F(DumpCrash, ACancelledOneReplacesNothing) {
   SimFileSystem fs;
   ASSERT_TRUE(replace_file(fs, "dump.rdb", "old"));
   RdbSnapshot snapshot(*keyspace_, {});
@@ -289,7 +296,7 @@ void expect_only_the_logs_files(FileSystem& fs) {
   EXPECT_EQ(found, wanted);
 }
 
-TEST(RewriteTest, LeavesABaseAndOneIncrement) {
+TEST(RewriteCrash, LeavesABaseAndOneIncrement) {
   SimFileSystem fs;
   make_directory(fs);
   Machine machine(fs);
@@ -315,11 +322,11 @@ uint64_t operations_of_work() {
 }
 
 // Cut at every operation, and again in the middle of the start that follows.
-TEST(RewriteTest, EveryCutKeepsWhatWasDurable) {
+TEST(RewriteCrash, EveryCutKeepsWhatWasDurable) {
   const uint64_t operations = operations_of_work();
   EXPECT_GE(operations, 40u);
   for (uint64_t k = 1; k <= operations; ++k) {
-    for (uint64_t seed = 1; seed <= 6; ++seed) {
+    for (uint64_t seed = 1; seed <= seeds(6); ++seed) {
       SCOPED_TRACE("operation " + std::to_string(k) + ", seed " + std::to_string(seed));
       SimFileSystem fs({.seed = seed, .trace = false});
       make_directory(fs);
@@ -346,7 +353,7 @@ TEST(RewriteTest, EveryCutKeepsWhatWasDurable) {
 
 // A failure at every operation: the log goes on or has failed, and what it called durable is there after a
 // crash.
-TEST(RewriteTest, EveryFailureKeepsWhatWasDurable) {
+TEST(RewriteCrash, EveryFailureKeepsWhatWasDurable) {
   uint64_t failed = 0;
   for (uint64_t k = 1;; ++k) {
     SCOPED_TRACE(k);
@@ -383,7 +390,7 @@ TEST(RewriteTest, EveryFailureKeepsWhatWasDurable) {
 }
 
 // BGREWRITEAOF with appendonly no.
-TEST(RewriteTest, WithoutALog) {
+TEST(RewriteCrash, WithoutALog) {
   SimFileSystem fs;
   make_directory(fs);
   auto keyspace = make_keyspace(4);

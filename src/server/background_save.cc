@@ -308,7 +308,7 @@ void BackgroundSave::abandon() {
   Keyspace& keyspace = server_.keyspace();
   for (uint32_t s = 0; s < keyspace.shard_count(); ++s) keyspace.shard(s).snapshot().abandon();
   run_->snapshot.cancel();
-  join();
+  if (thread_.joinable()) thread_.join();
   running_.store(Kind::kNone, std::memory_order_release);
 }
 

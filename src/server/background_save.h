@@ -39,7 +39,8 @@ class BackgroundSave {
   // While all shards are held: the dump that is being written, if any, will not take the place of one that
   // the caller is about to write.
   void cancel_save();
-  // The loops have stopped: gives the running one up. No file of it remains.
+  // The loops have stopped: gives the running one up. No file of it remains. What the loops may still hold of
+  // it lives as long as this object.
   void abandon();
 
   // Writers wait outside their shards until the snapshot has written more.

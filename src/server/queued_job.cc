@@ -88,6 +88,7 @@ class AllShardsJob final : public ShardJob, private PostedWork {
 
  private:
   void run() override { worker_.dispatcher().runner().resume(*this); }
+  void discard() override { delete this; }
   Latch* find_half_done() {
     Keyspace& keyspace = worker_.server().keyspace();
     for (uint32_t s = 0; s < keyspace.shard_count(); ++s) {

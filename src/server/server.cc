@@ -42,9 +42,7 @@ Server::Server(std::unique_ptr<Configuration> configuration)
       slow_log_(std::make_unique<SlowLog>()),
       background_save_(std::make_unique<BackgroundSave>(*this)) {}
 
-Server::~Server() {
-  background_save_.reset();  // its buffers pin what belongs to the shards
-}
+Server::~Server() = default;
 
 Options& Server::options() { return configuration_->options(); }
 

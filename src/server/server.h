@@ -160,8 +160,9 @@ class Server {
   std::unique_ptr<EffectSink> log_sink_;
   std::atomic<OpLog*> open_log_{nullptr};
   std::atomic<EffectSink*> open_sink_{nullptr};
-  std::vector<std::unique_ptr<Worker>> workers_;
+  // Its walk may be posted to a loop, so it goes after the loops, and before the shards, whose blobs it pins.
   std::unique_ptr<BackgroundSave> background_save_;
+  std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::atomic<uint32_t> alerts_{0};
   std::atomic<bool> replies_wait_for_disk_{false};

@@ -2,8 +2,11 @@
 """BGSAVE and BGREWRITEAOF under load: what they write is the data at one moment, and redis-server loads it.
 
     background.py STRATA_SERVER [--threads N] [--only CASE] [--keep]
+
+STRATA_SNAPSHOT_KILLS is how often kill -9 comes.
 """
 
+import os
 import random
 import shutil
 import subprocess
@@ -20,7 +23,7 @@ LOG, NO_LOG = ("--appendonly", "yes", "--save", ""), ("--appendonly", "no", "--s
 WRITERS = 4
 KEYS = 200_000
 ROUNDS = 3
-KILLS = 4
+KILLS = int(os.environ.get("STRATA_SNAPSHOT_KILLS", 4))
 
 
 def is_idle(connection):
