@@ -161,8 +161,31 @@ constexpr const char* kPopComplexity =
     "O(log(N)*M) with N being the number of elements in the sorted set, and M being the number of elements "
     "popped.";
 
+constexpr KeySpec kKeysBeforeTimeout[] = {{.flags = kKeyRW | kKeyAccess | kKeyDelete, .last = -2}};
+constexpr KeySpec kCountedKeysBehindTimeout[] = {
+    {.flags = kKeyRW | kKeyAccess | kKeyDelete, .index = 2, .count_index = 0, .first_key = 1}};
+constexpr const char* kDoubleTimeout = "6.0.0=`timeout` is interpreted as a double instead of an integer.";
+
 // clang-format off
 constexpr Command kSortedSetCommands[] = {
+    {.name = "bzmpop", .syntax = "timeout numkeys key [key ...] <MIN | MAX> [COUNT count]",
+     .flags = kWrite | kBlocking, .keys = kCountedKeysBehindTimeout, .acl = kAclSortedSet, .since = "7.0.0",
+     .complexity = "O(K) + O(M*log(N)) where K is the number of provided keys, N being the number of elements in the "
+                   "sorted set, and M being the number of elements popped.",
+     .summary = "Remove and return members with scores in a sorted set or block until one is available",
+     .run = bzmpop},
+    {.name = "bzpopmax", .syntax = "key [key ...] timeout", .flags = kWrite | kNoScript | kBlocking | kFast,
+     .keys = kKeysBeforeTimeout, .acl = kAclSortedSet, .since = "5.0.0",
+     .complexity = "O(log(N)) with N being the number of elements in the sorted set.",
+     .summary = "Remove and return the member with the highest score from one or more sorted sets, or block until one "
+                "is available",
+     .run = bzpopmax, .history = kDoubleTimeout},
+    {.name = "bzpopmin", .syntax = "key [key ...] timeout", .flags = kWrite | kNoScript | kBlocking | kFast,
+     .keys = kKeysBeforeTimeout, .acl = kAclSortedSet, .since = "5.0.0",
+     .complexity = "O(log(N)) with N being the number of elements in the sorted set.",
+     .summary = "Remove and return the member with the lowest score from one or more sorted sets, or block until one "
+                "is available",
+     .run = bzpopmin, .history = kDoubleTimeout},
     {.name = "zadd",
      .syntax = "key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...]",
      .flags = kWrite | kDenyOom | kFast, .keys = kFirstKeyUpdate, .acl = kAclSortedSet, .since = "1.2.0",

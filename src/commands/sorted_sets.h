@@ -30,4 +30,9 @@ void zpopmax(Context& context);
 void zscan(Context& context);
 void zrandmember(Context& context);
 
+// sorted_sets_blocking.cc: popping that waits for a member.
+void bzpopmin(Context& context);
+void bzpopmax(Context& context);
+void bzmpop(Context& context);
+
 }  // namespace strata
