@@ -47,6 +47,10 @@ WRITTEN = {
     "the same key twice": "block BLPOP a a 0|RPUSH a 1 2|LRANGE a 0 -1",
     "a pipeline waits": "block BLPOP a 0;SET k 1;BLPOP b 0;GET k|GET k|RPUSH a 1|RPUSH b 2",
     "big elements": "block BLPOP a 0|block BLMOVE a b LEFT RIGHT 0|RPUSH a BIG BIG|STRLEN k|LLEN b",
+    "sorted sets": "block BZPOPMIN a b 0|block BZPOPMAX a 0|block BLPOP a 0|ZADD a 1 x 2 y 3 z|ZRANGE a 0 -1",
+    "several members": "block BZMPOP 0 2 a b MAX COUNT 2|ZADD b 1 x 2 y 3 z|ZRANGE b 0 -1",
+    "a list becomes a sorted set": "block BZPOPMIN a 0|RPUSH a 1|DEL a|ZADD a 5 m",
+    "COPY of a sorted set": "block BZPOPMIN a 0|block BZPOPMIN a 0|ZADD b 1 x 2 y|COPY b a|KEYS *",
     "not served while watching": "block BLPOP a 0|WATCH a|RPUSH a 1|MULTI|PING|EXEC",
 }
 
@@ -189,6 +193,9 @@ class Drawer:
             f"BRPOP {keys} 0",
             f"BLMOVE {self.key()} {self.key()} {self.end()} {self.end()} 0",
             f"BRPOPLPUSH {self.key()} {self.key()} 0",
+            f"BZPOPMIN {keys} 0",
+            f"BZPOPMAX {keys} 0",
+            f"BZMPOP 0 {len(keys.split())} {keys} MIN COUNT 2",
             f"BLMPOP 0 {len(keys.split())} {keys} {self.end()} COUNT {self.random.randint(1, 3)}",
         ])
 
@@ -197,6 +204,7 @@ class Drawer:
         return self.random.choice([
             f"RPUSH {self.key()} {elements}",
             f"LPUSH {self.key()} {elements}",
+            f"ZADD {self.key()} 1 {self.random.randint(0, 99)} 2 {self.random.randint(100, 199)}",
             f"LPOP {self.key()}",
             f"LMOVE {self.key()} {self.key()} {self.end()} {self.end()}",
             f"DEL {self.key()}",
