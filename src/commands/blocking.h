@@ -36,7 +36,7 @@
 namespace strata {
 
 class Context;
-class Entry;
+struct Entry;
 class Reply;
 struct Key;
 
