@@ -11,20 +11,6 @@ namespace {
 constexpr Bytes kOutOfBothSigns =
     "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807";
 
-// A number as strtoul reads it, which is what Redis accepts: nothing is 0, and a sign may stand before the
-// digits.
-bool parse_cursor(Bytes text, uint64_t& cursor) {
-  cursor = 0;
-  if (text.empty()) return true;
-  bool is_negative = text[0] == '-';
-  if (is_negative || text[0] == '+') text.remove_prefix(1);
-  const char* end = text.data() + text.size();
-  auto [stop, error] = std::from_chars(text.data(), end, cursor);
-  if (error != std::errc{} || stop != end) return false;
-  if (is_negative) cursor = 0 - cursor;
-  return true;
-}
-
 bool parse_scan_options(Context& context, Type type, ScanArguments& arguments) {
   for (size_t i = 3; i < context.argc(); i += 2) {
     bool has_value = i + 1 < context.argc();
@@ -134,8 +120,20 @@ bool ScanArguments::matches(const Element& element) const {
   return glob_match(pattern, element_text(element, scratch), false);
 }
 
+bool parse_scan_cursor(Bytes text, uint64_t& cursor) {
+  cursor = 0;
+  if (text.empty()) return true;
+  bool is_negative = text[0] == '-';
+  if (is_negative || text[0] == '+') text.remove_prefix(1);
+  const char* end = text.data() + text.size();
+  auto [stop, error] = std::from_chars(text.data(), end, cursor);
+  if (error != std::errc{} || stop != end) return false;
+  if (is_negative) cursor = 0 - cursor;
+  return true;
+}
+
 bool begin_scan(Context& context, Type type, ScanArguments& arguments, Entry*& entry) {
-  if (!parse_cursor(context.arg(2), arguments.cursor)) {
+  if (!parse_scan_cursor(context.arg(2), arguments.cursor)) {
     context.reply().error("ERR invalid cursor");
     return false;
   }

@@ -66,6 +66,9 @@ struct ScanArguments {
 
   bool matches(const Element& element) const;
 };
+// A number as strtoul reads it, which is what Redis accepts: nothing is 0, and a sign may stand before the
+// digits.
+bool parse_scan_cursor(Bytes text, uint64_t& cursor);
 // Finds the collection, null if there is none. False: an error was replied, or the empty answer for a missing
 // key, whose options Redis does not look at.
 bool begin_scan(Context& context, Type type, ScanArguments& arguments, Entry*& entry);

@@ -4,10 +4,10 @@
 // one shard after the other until it has seen COUNT keys. Any number is a valid cursor and shows some of the
 // keys.
 
-#include <charconv>
 #include <optional>
 #include <vector>
 
+#include "commands/collections.h"
 #include "commands/generic.h"
 #include "text/ascii.h"
 #include "text/glob.h"
@@ -20,20 +20,6 @@ namespace {
 bool is_expired(Context& context, const Entry& entry) {
   return entry.has_deadline() && entry.deadline_ms() <= context.now_ms() &&
          context.keyspace().expiry_enabled();
-}
-
-// A number as strtoul reads it, which is what Redis accepts: nothing is 0, and a sign may stand before the
-// digits.
-bool parse_cursor(Bytes text, uint64_t& cursor) {
-  cursor = 0;
-  if (text.empty()) return true;
-  bool negative = text[0] == '-';
-  if (negative || text[0] == '+') text.remove_prefix(1);
-  const char* end = text.data() + text.size();
-  auto [stop, error] = std::from_chars(text.data(), end, cursor);
-  if (error != std::errc{} || stop != end) return false;
-  if (negative) cursor = 0 - cursor;
-  return true;
 }
 
 struct ScanOptions {
@@ -140,7 +126,7 @@ void keys(Context& context) {
 
 void scan(Context& context) {
   uint64_t cursor;
-  if (!parse_cursor(context.arg(1), cursor)) return context.reply().error("ERR invalid cursor");
+  if (!parse_scan_cursor(context.arg(1), cursor)) return context.reply().error("ERR invalid cursor");
   ScanOptions options;
   if (!parse_scan_options(context, options)) return;
   bool is_all = options.pattern == "*";

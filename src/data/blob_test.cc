@@ -121,7 +121,7 @@ TEST(Blob, PinsOnAnotherThread) {
         list.push_back(blob);
       }
       blob = Blob::writable(heap, blob, 100);
-      ASSERT_NE(blob, nullptr);
+      if (blob == nullptr) FAIL() << "out of memory";
       std::memset(blob->bytes, 'a' + i % 26, 100);
     }
     std::vector<std::thread> readers;

@@ -91,7 +91,10 @@ BpTree::Position BpTree::at(uint64_t rank) const {
   return {static_cast<const Leaf*>(node), static_cast<uint32_t>(rank)};
 }
 
-double BpTree::score(Position position) { return position.leaf->scores[position.index]; }
+double BpTree::score(Position position) {
+  STRATA_DASSERT(position.leaf != nullptr);
+  return position.leaf->scores[position.index];
+}
 TableEntry* BpTree::entry(Position position) { return position.leaf->entries[position.index]; }
 
 BpTree::Position BpTree::next(Position position) {

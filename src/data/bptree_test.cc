@@ -118,15 +118,19 @@ TEST_F(BpTreeTest, ShrinksToNothingInAnyOrder) {
   Random random(test_seed(22));
   for (int order = 0; order < 3; ++order) {
     std::vector<int> numbers;
+    auto score_of = [](int number) -> double {
+      const int shared = number / 7;
+      return shared;
+    };
     for (int i = 0; i < 20'000; ++i) {
       numbers.push_back(i);
-      ASSERT_TRUE(tree_.insert(heap_, i / 7, entry("m" + std::to_string(100'000 + i))));
+      ASSERT_TRUE(tree_.insert(heap_, score_of(i), entry("m" + std::to_string(100'000 + i))));
     }
     if (order == 1) std::reverse(numbers.begin(), numbers.end());
     for (size_t i = numbers.size(); order == 2 && i > 1; --i)
       std::swap(numbers[i - 1], numbers[random.below(i)]);
     for (size_t i = 0; i < numbers.size(); ++i) {
-      tree_.erase(heap_, numbers[i] / 7, "m" + std::to_string(100'000 + numbers[i]));
+      tree_.erase(heap_, score_of(numbers[i]), "m" + std::to_string(100'000 + numbers[i]));
       if (i % 1'000 == 0) tree_.check();
     }
     tree_.check();

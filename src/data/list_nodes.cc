@@ -177,7 +177,8 @@ void Nodes::update(Place place, const Node& node) {
 
 size_t Nodes::memory_bytes() const {
   size_t bytes = Heap::usable_size(this);
-  if (pages_ != nullptr) bytes += Heap::usable_size(pages_);
+  if (pages_ == nullptr) return bytes;
+  bytes += Heap::usable_size(pages_);
   for (uint32_t i = 0; i < page_count_; i++) bytes += Heap::usable_size(pages_[i].page);
   return bytes;
 }

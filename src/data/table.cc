@@ -101,6 +101,7 @@ Table::Bucket* Table::next_in_chain(const Bucket* bucket) {
 }
 
 unsigned Table::depth_of(size_t index) const {
+  STRATA_DASSERT(bucket_count_ > 0);
   const unsigned current = level();
   const size_t half = size_t{1} << current;
   return index < bucket_count_ - half || index >= half ? current + 1 : current;

@@ -18,7 +18,7 @@ namespace strata::testing_tools {
 
 // The seed of a random test: the one in STRATA_TEST_SEED, else the given; printed.
 inline uint64_t test_seed(uint64_t usual) {
-  const char* chosen = std::getenv("STRATA_TEST_SEED");
+  const char* chosen = std::getenv("STRATA_TEST_SEED");  // NOLINT(concurrency-mt-unsafe): nobody sets it
   const uint64_t seed = chosen != nullptr ? std::strtoull(chosen, nullptr, 10) : usual;
   std::cout << "seed " << seed << " (STRATA_TEST_SEED)\n";
   return seed;

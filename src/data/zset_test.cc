@@ -193,8 +193,9 @@ TEST_F(ZsetTest, RemovesRangesAndPops) {
     start();
     Model model;
     for (int i = 0; i < count; ++i) {
-      add(i / 3, std::to_string(i));
-      model.emplace(i / 3, std::to_string(i));
+      const int score = i / 3;  // shared by three
+      add(score, std::to_string(i));
+      model.emplace(score, std::to_string(i));
     }
     while (!model.empty()) {
       std::vector<Item> removed;
