@@ -1,0 +1,171 @@
+#!/usr/bin/python3
+"""A disk that is slow, and one that fails under load: who waits, who is told what, and what is there afterwards.
+
+    slow_disk.py STRATA_SERVER [--threads N] [--only CASE] [--keep]
+
+The server runs with tests/support/faulty_disk.c preloaded. A case fails if no call of the server was disturbed.
+"""
+
+import errno
+import mmap
+import struct
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from cases import ConnectionLost, Skip, info, run_cases, wait_until
+from dataset import pipeline
+from resp import encode
+from servers import Server
+
+SHIM = Path(__file__).resolve().parents[1] / "support" / "faulty_disk.c"
+VALUE = b"v" * 1000
+WRITERS = 6
+PIPELINE = 2000
+SLOW_SYNC_US = 300_000
+WRITE_US, WRITE_ERRNO, SYNC_US, SYNC_ERRNO, HITS = range(5)
+
+
+class FaultyDisk:
+    """The preloaded library and the numbers that it obeys."""
+
+    def __init__(self, case):
+        folder = case.path("shim")
+        self.library, self.control = folder / "faulty_disk.so", folder / "control"
+        built = subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", self.library, SHIM, "-ldl"], capture_output=True, text=True)
+        if built.returncode != 0:
+            raise Skip(f"the shim cannot be built here: {built.stderr.strip()}")
+        self.control.write_bytes(bytes(20))
+        with open(self.control, "r+b") as file:
+            self.numbers = mmap.mmap(file.fileno(), 20)
+
+    def set(self, field, value):
+        self.numbers[4 * field : 4 * field + 4] = struct.pack("=I", value)
+
+    def hits(self):
+        return struct.unpack("=5I", self.numbers)[HITS]
+
+    def server(self, case, name, *options):
+        folder = case.path(name)
+        starter = folder / "start.sh"
+        starter.write_text(f'#!/bin/sh\nFAULTY_DISK="{self.control}" LD_PRELOAD="{self.library}" exec "{Path(case.strata).absolute()}" "$@"\n')
+        starter.chmod(0o755)
+        return Server(starter, "--threads", case.threads, "--io", "epoll", "--appendonly", "yes", "--save", "", *options,
+                      folder=folder)
+
+
+class Writer(threading.Thread):
+    """Sends whole pipelines of SETs, every second one as transactions; counts what was acknowledged until an error."""
+
+    def __init__(self, server, number):
+        super().__init__()
+        self.connection, self.prefix, self.number = server.connect(timeout=60), b"w%d:" % number, number
+        self.in_transactions = number % 2 == 1
+        self.acknowledged, self.sent, self.error, self.stopping = 0, 0, None, False
+
+    def commands(self, number):
+        one = encode((b"SET", self.prefix + b"%d" % number, VALUE))
+        return encode((b"MULTI",)) + one + encode((b"EXEC",)) if self.in_transactions else one
+
+    def run(self):
+        try:
+            while not self.stopping and not self.error:
+                first = self.sent
+                self.sent += PIPELINE
+                self.connection.send(b"".join(self.commands(number) for number in range(first, self.sent)))
+                for _ in range(first, self.sent):
+                    self.read_one()
+        except ConnectionLost as lost:
+            self.error = self.error or f"lost: {lost}"
+
+    def read_one(self):
+        """A connection whose replies cannot be given any more gets one error and is closed."""
+        for _ in range(3 if self.in_transactions else 1):
+            reply = self.connection.read()
+            if reply.kind == "-":
+                self.error = self.error or reply.value.decode()
+        if self.error is None:
+            self.acknowledged += 1
+        else:
+            assert reply.kind == "-", f"writer {self.number}: a write was acknowledged after one that was not"
+
+
+def start_writers(server):
+    writers = [Writer(server, number) for number in range(WRITERS)]
+    for writer in writers:
+        writer.start()
+    return writers
+
+
+def require_acknowledged(server, writers):
+    connection = server.connect()
+    for writer in writers:
+        for first in range(0, writer.acknowledged, PIPELINE):
+            numbers = range(first, min(first + PIPELINE, writer.acknowledged))
+            reply = connection.command("MGET", *(writer.prefix + b"%d" % number for number in numbers))
+            lost = [number for number, value in zip(numbers, reply.value) if value.value != VALUE]
+            assert not lost, f"writer {writer.number} lost {lost[:5]} of {writer.acknowledged}"
+
+
+def writers_park(case):
+    """While syncs are slow, writers wait outside the shards for room in the log, transactions too, and others do not."""
+    disk = FaultyDisk(case)
+    with disk.server(case, "parks", "--appendfsync", "always") as server:
+        control = server.connect()
+        disk.set(SYNC_US, SLOW_SYNC_US)
+        writers = start_writers(server)
+        wait_until(lambda: int(info(control)["parked_for_log"]) > 2 * WRITERS, "writers that wait for the log")
+        worst = 0
+        for _ in range(50):
+            began = time.monotonic()
+            assert control.command("PING").value == b"PONG"
+            worst = max(worst, time.monotonic() - began)
+        # One that stood behind a sync would have taken 0.3 s.
+        assert worst < SLOW_SYNC_US / 1e6, f"PING took {worst:.3f} s"
+        disk.set(SYNC_US, 0)
+        for writer in writers:
+            writer.stopping = True
+        for writer in writers:
+            writer.join()
+            assert writer.error is None, writer.error
+        assert disk.hits() > 0
+        server.kill()
+        server.start()
+        require_acknowledged(server, writers)
+
+
+def sync_fails_under_load(case):
+    """Waiting and parked writers are told so, nothing is acknowledged afterwards, reads go on."""
+    for policy, field in (("always", SYNC_ERRNO), ("always", WRITE_ERRNO), ("everysec", WRITE_ERRNO)):
+        disk = FaultyDisk(case)
+        with disk.server(case, f"fails {policy} {field}", "--appendfsync", policy) as server:
+            control = server.connect()
+            pipeline(control, [("SET", "before", 1)])
+            disk.set(SYNC_US, SLOW_SYNC_US)
+            writers = start_writers(server)
+            if policy == "always":
+                wait_until(lambda: int(info(control)["parked_for_log"]) > 2 * WRITERS, "writers that wait for the log")
+            else:
+                wait_until(lambda: all(writer.acknowledged > 0 for writer in writers), "writers that get on")
+            disk.set(field, errno.EIO)
+            for writer in writers:
+                writer.join(60)
+                assert not writer.is_alive(), f"{policy}: writer {writer.number} waits for ever"
+                assert writer.error and ("MISCONF" in writer.error or "EXECABORT" in writer.error), writer.error
+            assert disk.hits() > 0
+            assert control.command("GET", "before").value == b"1"
+            reply = control.command("SET", "later", 1)
+            assert reply.kind == "-" and reply.value.startswith(b"MISCONF "), reply
+            disk.set(field, 0)
+            disk.set(SYNC_US, 0)
+            server.kill()
+            server.start()
+            require_acknowledged(server, writers)
+
+
+CASES = (writers_park, sync_fails_under_load)
+
+if __name__ == "__main__":
+    sys.exit(run_cases(CASES, __doc__))

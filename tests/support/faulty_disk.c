@@ -1,0 +1,78 @@
+// Makes writes and syncs of the log's files slow, or fail, while a program runs: preloaded with LD_PRELOAD.
+//
+// FAULTY_DISK names a file of five 32-bit numbers in the machine's byte order, which a test changes as it likes:
+//   microseconds that each write takes longer, errno that it fails with (0: it succeeds); the same two for syncs;
+//   and how many calls were slowed down or failed, counted here.
+// Only files whose path holds "appendonlydir/" are touched.
+
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+struct control {
+  volatile uint32_t write_us, write_errno, sync_us, sync_errno, hits;
+};
+
+static struct control* control_of(void) {
+  static struct control* found;
+  const char* path = getenv("FAULTY_DISK");
+  if (found || !path) return found;
+  int fd = open(path, O_RDWR | O_CLOEXEC);
+  if (fd < 0) return NULL;
+  void* mapped = mmap(NULL, sizeof(struct control), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  close(fd);
+  if (mapped != MAP_FAILED) found = mapped;
+  return found;
+}
+
+static int is_log(int fd) {
+  char link[64], path[4096];
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  ssize_t size = readlink(link, path, sizeof path - 1);
+  if (size < 0) return 0;
+  path[size] = 0;
+  return strstr(path, "appendonlydir/") != NULL;
+}
+
+// Nonzero: errno is set and the call is not made.
+static int disturb(int fd, int is_sync) {
+  struct control* control = control_of();
+  if (!control || !is_log(fd)) return 0;
+  uint32_t us = is_sync ? control->sync_us : control->write_us;
+  uint32_t error = is_sync ? control->sync_errno : control->write_errno;
+  if (us || error) __atomic_add_fetch(&control->hits, 1, __ATOMIC_RELAXED);
+  if (us) usleep(us);
+  errno = (int)error;
+  return error != 0;
+}
+
+#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
+ssize_t write(int fd, const void* bytes, size_t size) {
+  return disturb(fd, 0) ? -1 : REAL(write)(fd, bytes, size);
+}
+ssize_t pwrite(int fd, const void* bytes, size_t size, off_t at) {
+  return disturb(fd, 0) ? -1 : REAL(pwrite)(fd, bytes, size, at);
+}
+ssize_t pwrite64(int fd, const void* bytes, size_t size, off64_t at) {
+  return disturb(fd, 0) ? -1 : REAL(pwrite64)(fd, bytes, size, at);
+}
+ssize_t writev(int fd, const struct iovec* slices, int count) {
+  return disturb(fd, 0) ? -1 : REAL(writev)(fd, slices, count);
+}
+ssize_t pwritev(int fd, const struct iovec* slices, int count, off_t at) {
+  return disturb(fd, 0) ? -1 : REAL(pwritev)(fd, slices, count, at);
+}
+ssize_t pwritev2(int fd, const struct iovec* slices, int count, off_t at, int flags) {
+  return disturb(fd, 0) ? -1 : REAL(pwritev2)(fd, slices, count, at, flags);
+}
+int fsync(int fd) { return disturb(fd, 1) ? -1 : REAL(fsync)(fd); }
+int fdatasync(int fd) { return disturb(fd, 1) ? -1 : REAL(fdatasync)(fd); }
