@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "data/hash_deadlines.h"
+
 namespace strata {
 namespace {
 
@@ -57,9 +59,14 @@ Result<bool> CollectionCopy::step_hash(size_t budget) {
     if (!status) return;
     char field_text[kIntegerTextBytes];
     char value_text[kIntegerTextBytes];
-    auto set = hash_set(data_, options_.hash, *copy_, element_text(field, field_text),
-                        element_text(value, value_text));
-    if (!set) status = std::unexpected(set.error());
+    const Bytes name = element_text(field, field_text);
+    auto set = hash_set(data_, options_.hash, *copy_, name, element_text(value, value_text));
+    const int64_t deadline_ms = hash_deadline(from_, name);
+    if (!set) {
+      status = std::unexpected(set.error());
+    } else if (deadline_ms != kNoFieldDeadline) {
+      status = hash_set_deadline(data_, *copy_, name, deadline_ms);
+    }
   });
   TRY(status);
   return done;

@@ -38,9 +38,15 @@ bool parse_scan_options(Context& context, Type type, ScanArguments& arguments) {
 
 }  // namespace
 
+void write_back(Context& context, const Key& key, Entry* entry, const Value& value) {
+  const bool is_or_was_timed = entry->encoding() == Encoding::kTimed || value.encoding == Encoding::kTimed;
+  entry->set_value(value);
+  if (is_or_was_timed) context.database(key).note_fields(key.name, value);
+}
+
 bool store(Context& context, const Key& key, Entry* entry, const Value& value) {
   if (entry) {
-    entry->set_value(value);
+    write_back(context, key, entry, value);
     return true;
   }
   Database& database = context.database(key);
@@ -51,7 +57,7 @@ bool store(Context& context, const Key& key, Entry* entry, const Value& value) {
 
 void store_rest(Context& context, const Key& key, Entry* entry, const Value& value, bool is_empty,
                 uint64_t changes) {
-  entry->set_value(value);
+  write_back(context, key, entry, value);
   if (is_empty) {
     context.erase(key);
   } else if (changes > 0) {
@@ -62,7 +68,7 @@ void store_rest(Context& context, const Key& key, Entry* entry, const Value& val
 void store_part(Context& context, const Key& key, Entry* entry, const Value& value, const Error& error,
                 size_t args_done, uint64_t changes) {
   if (entry) {
-    entry->set_value(value);
+    write_back(context, key, entry, value);
     if (changes > 0) {
       context.effect(context.args().first(args_done));
       context.changed(key, changes);

@@ -21,6 +21,8 @@
 
 namespace strata {
 
+// To the entry, and what it says of deadlines of fields to the database.
+void write_back(Context& context, const Key& key, Entry* entry, const Value& value);
 // Writes back to the entry, or puts the new value under the key when there is no entry. False: OOM was
 // replied, and the new value is gone.
 bool store(Context& context, const Key& key, Entry* entry, const Value& value);

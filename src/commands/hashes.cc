@@ -2,8 +2,8 @@
 #include <cmath>
 #include <vector>
 
-#include "commands/collections.h"
 #include "commands/groups.h"
+#include "commands/hash_fields.h"
 #include "commands/random_slices.h"
 #include "text/numbers.h"
 
@@ -12,27 +12,6 @@ namespace {
 
 const HashLimits& limits(const Context& context) { return context.options().hash; }
 
-// The hash at args[1] to be changed, and a new one if there is none. False: the error was replied.
-bool open_or_create(Context& context, const Key& key, Entry*& entry, Value& hash) {
-  if (!context.find_for_write(key, Type::kHash, entry)) return false;
-  if (entry) {
-    hash = entry->value();
-    return true;
-  }
-  Result<Value> created = hash_create(context.data(key));
-  if (!context.check(created)) return false;
-  hash = *created;
-  return true;
-}
-
-// A field or value that is too long for the packed form ends it before the command begins, as in Redis.
-Status prepare(Context& context, const Key& key, Value& hash) {
-  size_t longest = 0;
-  for (Bytes arg : context.args().subspan(2)) longest = std::max(longest, arg.size());
-  if (longest <= limits(context).packed_value_bytes) return {};
-  return hash_prepare(context.data(key), limits(context), hash, longest);
-}
-
 // Sets all pairs and replies with `reply(number of new fields)`.
 template <typename ReplyWith>
 void set_pairs(Context& context, ReplyWith&& reply) {
@@ -40,8 +19,8 @@ void set_pairs(Context& context, ReplyWith&& reply) {
   Key key = context.key(1);
   Entry* entry;
   Value hash;
-  if (!open_or_create(context, key, entry, hash)) return;
-  if (Status prepared = prepare(context, key, hash); !prepared) {
+  if (!open_or_create_hash(context, key, entry, hash)) return;
+  if (Status prepared = prepare_hash(context, key, hash, 2); !prepared) {
     return store_part(context, key, entry, hash, prepared.error(), 0, 0);
   }
   int64_t added = 0;
@@ -50,6 +29,9 @@ void set_pairs(Context& context, ReplyWith&& reply) {
         hash_set(context.data(key), limits(context), hash, context.arg(i), context.arg(i + 1));
     if (!is_new) return store_part(context, key, entry, hash, is_new.error(), i, i / 2 - 1);
     added += *is_new;
+    // A new value has no deadline.
+    const Result<bool> cleared = hash_clear_deadline(context.data(key), hash, context.arg(i));
+    if (!cleared) return store_part(context, key, entry, hash, cleared.error(), i, i / 2 - 1);
   }
   if (!store(context, key, entry, hash)) return;
   context.changed(key, context.argc() / 2 - 1);
@@ -78,7 +60,7 @@ void hincrby(Context& context) {
   Key key = context.key(1);
   Entry* entry;
   Value hash;
-  if (!open_or_create(context, key, entry, hash)) return;
+  if (!open_or_create_hash(context, key, entry, hash)) return;
   Result<int64_t> sum = hash_increment(context.data(key), limits(context), hash, context.arg(2), by);
   if (!sum) return store_part(context, key, entry, hash, sum.error(), 0, 0);
   if (!store(context, key, entry, hash)) return;
@@ -111,14 +93,18 @@ void hincrbyfloat(Context& context) {
   number += *by;
   if (!std::isfinite(number)) return context.reply().error("ERR increment would produce NaN or Infinity");
   Value hash;
-  if (!open_or_create(context, key, entry, hash)) return;
+  if (!open_or_create_hash(context, key, entry, hash)) return;
   char digits[kLongDoubleTextBytes];
   Bytes text(digits, print_long_double_human(number, digits));
   Result<bool> is_new = hash_set(context.data(key), limits(context), hash, context.arg(2), text);
   if (!is_new) return store_part(context, key, entry, hash, is_new.error(), 0, 0);
   if (!store(context, key, entry, hash)) return;
-  // Another machine's long double may be another number.
-  context.effect({"HSET", key.name, context.arg(2), text});
+  // Another machine's long double may be another number. HSET would take a deadline away.
+  if (hash_deadline(hash, context.arg(2)) == kNoFieldDeadline) {
+    context.effect({"HSET", key.name, context.arg(2), text});
+  } else {
+    context.effect({"HSETEX", key.name, "KEEPTTL", "FIELDS", "1", context.arg(2), text});
+  }
   context.changed(key);
   context.reply().bulk(text);
 }
@@ -293,6 +279,10 @@ void hrandfield(Context& context) {
   if (check_repetitions(context, wanted)) reply_random(context, key, entry->value(), wanted, with_values);
 }
 
+constexpr KeySpec kGetexKey[] = {
+    {.flags = kKeyRW | kKeyAccess | kKeyUpdate, .notes = "RW and UPDATE because it changes the TTL"}};
+constexpr const char* kFieldsComplexity = "O(N) where N is the number of specified fields";
+
 // clang-format off
 constexpr Command kHashCommands[] = {
     {.name = "hset", .syntax = "key field value [field value ...]", .flags = kWrite | kDenyOom | kFast,
@@ -339,6 +329,49 @@ constexpr Command kHashCommands[] = {
     {.name = "hincrbyfloat", .syntax = "key field increment", .flags = kWrite | kDenyOom | kFast,
      .keys = kFirstKeyAccessUpdate, .acl = kAclHash, .since = "2.6.0",
      .summary = "Increment the float value of a hash field by the given amount", .run = hincrbyfloat},
+    {.name = "hexpire", .syntax = "key seconds [NX | XX | GT | LT] FIELDS numfields field [field ...]",
+     .flags = kWrite | kDenyOom | kFast, .keys = kFirstKeyUpdate, .acl = kAclHash, .since = "7.4.0",
+     .complexity = kFieldsComplexity, .summary = "Set expiry for hash field using relative time to expire (seconds)", .run = hexpire},
+    {.name = "hpexpire", .syntax = "key milliseconds [NX | XX | GT | LT] FIELDS numfields field [field ...]",
+     .flags = kWrite | kDenyOom | kFast, .keys = kFirstKeyUpdate, .acl = kAclHash, .since = "7.4.0",
+     .complexity = kFieldsComplexity, .summary = "Set expiry for hash field using relative time to expire (milliseconds)", .run = hpexpire},
+    {.name = "hexpireat", .syntax = "key unix-time-seconds [NX | XX | GT | LT] FIELDS numfields field [field ...]",
+     .flags = kWrite | kDenyOom | kFast, .keys = kFirstKeyUpdate, .acl = kAclHash, .since = "7.4.0",
+     .complexity = kFieldsComplexity, .summary = "Set expiry for hash field using an absolute Unix timestamp (seconds)", .run = hexpireat},
+    {.name = "hpexpireat", .syntax = "key unix-time-milliseconds [NX | XX | GT | LT] FIELDS numfields field [field ...]",
+     .flags = kWrite | kDenyOom | kFast, .keys = kFirstKeyUpdate, .acl = kAclHash, .since = "7.4.0",
+     .complexity = kFieldsComplexity, .summary = "Set expiry for hash field using an absolute Unix timestamp (milliseconds)", .run = hpexpireat},
+    {.name = "httl", .syntax = "key FIELDS numfields field [field ...]", .flags = kReadOnly | kFast,
+     .keys = kFirstKeyRead, .acl = kAclHash, .since = "7.4.0", .complexity = kFieldsComplexity,
+     .summary = "Returns the TTL in seconds of a hash field.", .run = httl, .tips = "nondeterministic_output"},
+    {.name = "hpttl", .syntax = "key FIELDS numfields field [field ...]", .flags = kReadOnly | kFast,
+     .keys = kFirstKeyRead, .acl = kAclHash, .since = "7.4.0", .complexity = kFieldsComplexity,
+     .summary = "Returns the TTL in milliseconds of a hash field.", .run = hpttl, .tips = "nondeterministic_output"},
+    {.name = "hexpiretime", .syntax = "key FIELDS numfields field [field ...]", .flags = kReadOnly | kFast,
+     .keys = kFirstKeyRead, .acl = kAclHash, .since = "7.4.0", .complexity = kFieldsComplexity,
+     .summary = "Returns the expiration time of a hash field as a Unix timestamp, in seconds.", .run = hexpiretime},
+    {.name = "hpexpiretime", .syntax = "key FIELDS numfields field [field ...]", .flags = kReadOnly | kFast,
+     .keys = kFirstKeyRead, .acl = kAclHash, .since = "7.4.0", .complexity = kFieldsComplexity,
+     .summary = "Returns the expiration time of a hash field as a Unix timestamp, in msec.", .run = hpexpiretime},
+    {.name = "hpersist", .syntax = "key FIELDS numfields field [field ...]", .flags = kWrite | kFast,
+     .keys = kFirstKeyUpdate, .acl = kAclHash, .since = "7.4.0", .complexity = kFieldsComplexity,
+     .summary = "Removes the expiration time for each specified field", .run = hpersist},
+    {.name = "hgetdel", .syntax = "key FIELDS numfields field [field ...]", .flags = kWrite | kFast,
+     .keys = kFirstKeyAccessDelete, .acl = kAclHash, .since = "8.0.0", .complexity = kFieldsComplexity,
+     .summary = "Returns the value of a field and deletes it from the hash.", .run = hgetdel},
+    {.name = "hgetex",
+     .syntax = "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST] "
+               "FIELDS numfields field [field ...]",
+     .flags = kWrite | kFast, .keys = kGetexKey, .acl = kAclHash, .since = "8.0.0", .complexity = kFieldsComplexity,
+     .summary = "Get the value of one or more fields of a given hash key, and optionally set their expiration.",
+     .run = hgetex},
+    {.name = "hsetex",
+     .syntax = "key [FNX | FXX] [EX seconds | PX milliseconds | EXAT unix-time-seconds | "
+               "PXAT unix-time-milliseconds | KEEPTTL] FIELDS numfields field value [field value ...]",
+     .flags = kWrite | kDenyOom | kFast, .keys = kFirstKeyUpdate, .acl = kAclHash, .since = "8.0.0",
+     .complexity = "O(N) where N is the number of fields being set.",
+     .summary = "Set the value of one or more fields of a given hash key, and optionally set their expiration.",
+     .run = hsetex},
     {.name = "hscan", .syntax = "key cursor [MATCH pattern] [COUNT count] [NOVALUES]", .flags = kReadOnly,
      .keys = kFirstKeyRead, .acl = kAclHash, .since = "2.8.0",
      .complexity = "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to "
@@ -354,6 +387,25 @@ constexpr Command kHashCommands[] = {
 static_assert(well_formed(kHashCommands));
 
 }  // namespace
+
+bool open_or_create_hash(Context& context, const Key& key, Entry*& entry, Value& hash) {
+  if (!context.find_for_write(key, Type::kHash, entry)) return false;
+  if (entry) {
+    hash = entry->value();
+    return true;
+  }
+  Result<Value> created = hash_create(context.data(key));
+  if (!context.check(created)) return false;
+  hash = *created;
+  return true;
+}
+
+Status prepare_hash(Context& context, const Key& key, Value& hash, size_t first) {
+  size_t longest = 0;
+  for (Bytes arg : context.args().subspan(first)) longest = std::max(longest, arg.size());
+  if (longest <= limits(context).packed_value_bytes) return {};
+  return hash_prepare(context.data(key), limits(context), hash, longest);
+}
 
 const CommandGroup kHashGroup = {"hash", kHashCommands};
 

@@ -1,6 +1,7 @@
 #include "commands/strings.h"
 
 #include "base/assert.h"
+#include "commands/deadline_options.h"
 #include "commands/groups.h"
 #include "text/numbers.h"
 
@@ -39,35 +40,9 @@ class OldString {
   char copy_[kInlineStringMax];
 };
 
-// The options that SET and GETEX share.
-struct Expiry {
-  Bytes word;
-  int64_t unit_ms;
-  bool is_relative;
-};
-constexpr Expiry kExpiryOptions[] = {
-    {"EX", 1000, true}, {"PX", 1, true}, {"EXAT", 1000, false}, {"PXAT", 1, false}};
-constexpr const Expiry& kInSeconds = kExpiryOptions[0];
-constexpr const Expiry& kInMilliseconds = kExpiryOptions[1];
-
-const Expiry* find_expiry_option(const Context& context, size_t i) {
-  for (const Expiry& option : kExpiryOptions) {
-    if (context.is_word(i, option.word)) return &option;
-  }
-  return nullptr;
-}
-
-// Reads args[i] as a deadline; it must lie after the epoch and within 64 bits.
-bool parse_deadline(Context& context, size_t i, const Expiry& expiry, int64_t& deadline_ms) {
-  int64_t time;
-  if (!context.parse_integer(i, time)) return false;
-  bool valid = time > 0 && !__builtin_mul_overflow(time, expiry.unit_ms, &deadline_ms);
-  if (valid && expiry.is_relative) {
-    valid = !__builtin_add_overflow(deadline_ms, context.now_ms(), &deadline_ms);
-  }
-  if (!valid) context.reply().error("ERR invalid expire time in '", context.command().name, "' command");
-  return valid;
-}
+using Expiry = DeadlineOption;
+constexpr const Expiry& kInSeconds = kDeadlineOptions[0];
+constexpr const Expiry& kInMilliseconds = kDeadlineOptions[1];
 
 void get(Context& context) {
   Entry* entry;
@@ -108,7 +83,7 @@ bool parse_set_option(const Context& context, size_t& i, SetOptions& options) {
   if (context.is_word(i, "XX") && !options.if_absent) return options.if_present = true;
   if (context.is_word(i, "GET")) return options.get = true;
   if (context.is_word(i, "KEEPTTL") && !options.expiry) return options.keep_deadline = true;
-  const Expiry* expiry = find_expiry_option(context, i);
+  const Expiry* expiry = find_deadline_option(context, i);
   if (!expiry || i + 1 >= context.argc() || options.keep_deadline) return false;
   if (options.expiry && options.expiry != expiry) return false;
   options.expiry = expiry;
@@ -188,7 +163,7 @@ struct GetexOptions {
 
 bool parse_getex_options(Context& context, GetexOptions& options) {
   for (size_t i = 2; i < context.argc(); ++i) {
-    const Expiry* expiry = find_expiry_option(context, i);
+    const Expiry* expiry = find_deadline_option(context, i);
     bool fits = !options.expiry || options.expiry == expiry;
     if (context.is_word(i, "PERSIST") && !options.expiry) {
       options.persist = true;

@@ -1,9 +1,11 @@
 #include "data/hash.h"
 
 #include "base/assert.h"
+#include "data/hash_deadlines.h"
 #include "data/packed.h"
 #include "data/table.h"
 #include "data/value_parts.h"
+#include "data/zset.h"
 #include "memory/heap.h"
 #include "text/numbers.h"
 
@@ -78,8 +80,9 @@ Result<bool> set_in_table(Heap& heap, Value& hash, Bytes field, Bytes value, Exi
   return false;
 }
 
-Result<bool> set_field(const DataContext& context, const HashLimits& limits, Value& hash, Bytes field,
+Result<bool> set_field(const DataContext& context, const HashLimits& limits, Value& given, Bytes field,
                        Bytes value, Existing existing) {
+  Value& hash = plain_hash(given);
   if (is_packed(hash)) {
     const Bytes node = packed_view(hash);
     const packed::Position at = find_field(node, field);
@@ -118,14 +121,44 @@ Result<Value> hash_adopt(const DataContext& context, const HashLimits& limits, B
   return hash;
 }
 
+namespace {
+
+Result<Value> copy_timed(const DataContext& context, const TimedHash& from) {
+  auto* fresh = static_cast<TimedHash*>(context.heap.allocate(sizeof(TimedHash)));
+  if (fresh == nullptr) return out_of_memory();
+  Result<Value> plain = hash_copy(context, from.plain);
+  Result<Value> deadlines = plain ? zset_copy(context, from.deadlines) : plain;
+  if (!deadlines) {
+    if (plain) hash_destroy(context.heap, *plain);
+    context.heap.free(fresh);
+    return deadlines;
+  }
+  *fresh = {*plain, *deadlines};
+  return Value{Type::kHash, Encoding::kTimed, fresh};
+}
+
+}  // namespace
+
 Result<Value> hash_copy(const DataContext& context, const Value& hash) {
+  if (hash_is_timed(hash)) return copy_timed(context, *static_cast<const TimedHash*>(hash.pointer));
   void* copy = is_packed(hash) ? static_cast<void*>(copy_blob(context.heap, blob_of(hash)))
                                : Table::copy(context.heap, *table_of(hash));
   if (copy == nullptr) return out_of_memory();
   return Value{Type::kHash, hash.encoding, copy};
 }
 
+// First the deadlines.
 bool hash_destroy_some(Heap& heap, Value& hash, size_t budget) {
+  if (hash_is_timed(hash)) {
+    auto* both = static_cast<TimedHash*>(hash.pointer);
+    if (both->deadlines.pointer != nullptr) {
+      if (!zset_destroy_some(heap, both->deadlines, budget)) return false;
+      both->deadlines.pointer = nullptr;
+    }
+    if (!hash_destroy_some(heap, both->plain, budget)) return false;
+    heap.free(both);
+    return true;
+  }
   if (!is_packed(hash)) return Table::destroy_some(heap, table_of(hash), budget);
   Blob::destroy(heap, blob_of(hash));
   return true;
@@ -133,15 +166,22 @@ bool hash_destroy_some(Heap& heap, Value& hash, size_t budget) {
 
 void hash_destroy(Heap& heap, Value& hash) { hash_destroy_some(heap, hash, SIZE_MAX); }
 
-uint64_t hash_size(const Value& hash) {
+uint64_t hash_size(const Value& given) {
+  const Value& hash = plain_hash(given);
   return is_packed(hash) ? packed::count(packed_view(hash)) / 2 : table_of(hash)->size();
 }
 
 size_t hash_memory(const Value& hash, size_t samples) {
+  if (hash_is_timed(hash)) {
+    const auto* both = static_cast<const TimedHash*>(hash.pointer);
+    return Heap::usable_size(both) + hash_memory(both->plain, samples) +
+           zset_memory(both->deadlines, samples);
+  }
   return is_packed(hash) ? Heap::usable_size(hash.pointer) : table_of(hash)->memory(samples);
 }
 
-std::optional<Element> hash_get(const Value& hash, Bytes field) {
+std::optional<Element> hash_get(const Value& given, Bytes field) {
+  const Value& hash = plain_hash(given);
   if (!is_packed(hash)) {
     const TableEntry* entry = table_of(hash)->find(field);
     if (entry == nullptr) return std::nullopt;
@@ -153,8 +193,9 @@ std::optional<Element> hash_get(const Value& hash, Bytes field) {
   return handed_out(packed::get(node, packed::next(node, at)), blob_of(hash));
 }
 
-Status hash_prepare(const DataContext& context, const HashLimits& limits, Value& hash,
+Status hash_prepare(const DataContext& context, const HashLimits& limits, Value& given,
                     size_t longest_element_bytes) {
+  Value& hash = plain_hash(given);
   if (!is_packed(hash) || longest_element_bytes <= limits.packed_value_bytes) return {};
   return convert_to_table(context, hash);
 }
@@ -170,6 +211,11 @@ Result<bool> hash_set_if_absent(const DataContext& context, const HashLimits& li
 }
 
 Result<bool> hash_remove(const DataContext& context, Value& hash, Bytes field) {
+  if (hash_is_timed(hash)) {
+    TRY_ASSIGN(const bool was_there, hash_remove(context, plain_hash(hash), field));
+    if (was_there) TRY(hash_clear_deadline(context, hash, field));
+    return was_there;
+  }
   Heap& heap = context.heap;
   if (!is_packed(hash)) {
     Table* table = table_of(hash);

@@ -2,6 +2,7 @@
 //
 //   kListpack  Blob* of a packed node: field, value, field, value…
 //   kTable     Table* (data/table.h), fields in no particular order
+//   kTimed     TimedHash* (data/hash_deadlines.h): one of the two, and deadlines of fields
 //
 // Used by the handlers of commands and by the RDB reader and writer, inside the shard. A hash changes
 // from packed to table when it gets too many or too long elements for its limits, and never back.

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "data/hash.h"
+#include "data/hash_deadlines.h"
 #include "data/packed.h"
 #include "data/table.h"
 #include "data/value_parts.h"
@@ -40,7 +41,8 @@ void hash_visit(const Value& hash, HashVisitor visit) {
   hash_visit_some(hash, cursor, SIZE_MAX, visit);
 }
 
-bool hash_visit_some(const Value& hash, uint64_t& cursor, size_t budget, HashVisitor visit) {
+bool hash_visit_some(const Value& given, uint64_t& cursor, size_t budget, HashVisitor visit) {
+  const Value& hash = plain_hash(given);
   if (is_packed(hash)) {
     visit_packed(hash, visit);
     return true;
@@ -49,7 +51,8 @@ bool hash_visit_some(const Value& hash, uint64_t& cursor, size_t budget, HashVis
                                    [&](const TableEntry* entry) { visit_entry(entry, visit); });
 }
 
-uint64_t hash_scan(const Value& hash, uint64_t cursor, size_t count, HashVisitor visit) {
+uint64_t hash_scan(const Value& given, uint64_t cursor, size_t count, HashVisitor visit) {
+  const Value& hash = plain_hash(given);
   if (is_packed(hash)) {
     visit_packed(hash, visit);
     return 0;
@@ -57,7 +60,8 @@ uint64_t hash_scan(const Value& hash, uint64_t cursor, size_t count, HashVisitor
   return table_of(hash).scan_some(cursor, count, [&](const TableEntry* entry) { visit_entry(entry, visit); });
 }
 
-void hash_random(const Value& hash, Random& random, HashVisitor visit) {
+void hash_random(const Value& given, Random& random, HashVisitor visit) {
+  const Value& hash = plain_hash(given);
   if (!is_packed(hash)) return visit_entry(table_of(hash).random(random), visit);
   const Bytes node = packed_view(hash);
   STRATA_ASSERT(!packed::empty(node));
@@ -65,7 +69,8 @@ void hash_random(const Value& hash, Random& random, HashVisitor visit) {
                   visit);
 }
 
-void hash_random_repeated(const Value& hash, Random& random, uint64_t count, HashVisitor visit) {
+void hash_random_repeated(const Value& given, Random& random, uint64_t count, HashVisitor visit) {
+  const Value& hash = plain_hash(given);
   if (!is_packed(hash)) {
     for (; count > 0; --count) visit_entry(table_of(hash).random(random), visit);
     return;
@@ -77,8 +82,9 @@ void hash_random_repeated(const Value& hash, Random& random, uint64_t count, Has
   }
 }
 
-Status hash_random_distinct(const DataContext& context, const Value& hash, Random& random, uint64_t count,
+Status hash_random_distinct(const DataContext& context, const Value& given, Random& random, uint64_t count,
                             HashVisitor visit) {
+  const Value& hash = plain_hash(given);
   const uint64_t size = hash_size(hash);
   if (count >= size || is_packed(hash) || count > size / 3) {
     PassingSample sample(random, size, count);

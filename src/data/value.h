@@ -27,6 +27,7 @@ enum class Encoding : uint8_t {
   kIntset,     // set: Blob* with sorted integers                     "intset"
   kTable,      // hash, set: hash table                               "hashtable"
   kTree,       // zset: B+-tree and table                             "skiplist"
+  kTimed,      // hash: fields with deadlines (hash_deadlines.h)      "listpackex" or "hashtable"
 };
 
 struct Value {

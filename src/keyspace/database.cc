@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/assert.h"
+#include "data/hash_deadlines.h"
 #include "keyspace/lazy_free.h"
 #include "memory/heap.h"
 #include "text/numbers.h"
@@ -68,6 +69,7 @@ void Database::unlink_deadline(Entry* entry) {
 }
 
 void Database::free_entry(Entry* entry) {
+  if (entry->encoding() == Encoding::kTimed) field_timers_.forget(entry->key());
   if (entry->type() != Type::kString) lazy_free_->discard(entry->value());
   heap_->free(free_string_blob(*heap_, entry));
 }
@@ -153,10 +155,18 @@ Result<Entry*> Database::put(const Key& key, const Value& value, int64_t deadlin
   auto placed = replace(key, find(key), fresh, deadline_ms);
   if (placed) {
     fresh->set_value(value);
+    if (value.encoding == Encoding::kTimed) note_fields(key.name, value);
   } else {
     heap_->free(fresh);
   }
   return placed;
+}
+
+void Database::note_fields(Bytes key, const Value& value) {
+  if (value.encoding != Encoding::kTimed) return field_timers_.forget(key);
+  const int64_t first_ms = hash_first_deadline(value);
+  field_timers_.note(key, first_ms, clock_->now_ms);
+  clock_->note_deadline(first_ms);
 }
 
 Result<Entry*> Database::overwrite_string(const Key& key, Entry* entry, Bytes value, bool may_be_integer) {
@@ -232,6 +242,7 @@ Result<Value> Database::take(const Key& key) {
     if (!blob) return fail(Errc::kOutOfMemory, "string");
     value = {Type::kString, Encoding::kRaw, blob};
   }
+  if (value.encoding == Encoding::kTimed) field_timers_.forget(key.name);
   table_.remove(key.name, key.hash);
   if (entry->has_deadline()) unlink_deadline(entry);
   heap_->free(entry);
@@ -286,6 +297,7 @@ bool Database::clear_deadline(const Key& key, Entry* entry) {
 
 void Database::flush(bool synchronously) {
   wheel_.clear();
+  field_timers_.clear();
   deadline_sum_ms_.store(0, std::memory_order_relaxed);
   KeyTable::Detached* detached = table_.detach();
   if (!detached) return;

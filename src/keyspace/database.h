@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "keyspace/entry.h"
 #include "keyspace/expiry_wheel.h"
+#include "keyspace/field_timers.h"
 #include "keyspace/key.h"
 #include "keyspace/key_table.h"
 #include "keyspace/snapshot.h"
@@ -96,7 +97,12 @@ class Database {
   uint16_t snapshot_number() const { return snapshot_number_; }
   void set_snapshot_number(uint16_t db) { snapshot_number_ = db; }
 
-  // Any thread may ask for these three.
+  // After a hash at this key was changed in place, if it has, or had, fields with deadlines.
+  void note_fields(Bytes key, const Value& value);
+  FieldTimers& field_timers() { return field_timers_; }
+
+  // Any thread may ask for these.
+  size_t timed_hash_count() const { return field_timers_.count(); }
   size_t count() const { return table_.count(); }
   size_t deadline_count() const { return wheel_.count(); }
   // For avg_ttl in INFO. Wraps around when absurd deadlines add up.
@@ -135,6 +141,7 @@ class Database {
   uint16_t snapshot_number_ = 0;
   KeyTable table_;
   ExpiryWheel wheel_;
+  FieldTimers field_timers_;
   std::atomic<uint64_t> deadline_sum_ms_{0};
 };
 

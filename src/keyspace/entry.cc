@@ -1,6 +1,7 @@
 #include "keyspace/entry.h"
 
 #include "data/hash.h"
+#include "data/hash_deadlines.h"
 #include "data/list.h"
 #include "data/set.h"
 #include "data/zset.h"
@@ -47,6 +48,8 @@ const char* encoding_name(const Entry& entry) {
       return "hashtable";
     case Encoding::kTree:
       return "skiplist";
+    case Encoding::kTimed:
+      return plain_hash(entry.value()).encoding == Encoding::kListpack ? "listpackex" : "hashtable";
   }
   return "raw";
 }

@@ -52,6 +52,16 @@ uint64_t Keyspace::deadline_count(uint16_t db) const {
   return count;
 }
 
+uint64_t Keyspace::timed_hash_count() const {
+  uint64_t count = 0;
+  for (const auto& shard : shards_) {
+    for (uint16_t db = 0; db < database_count(); ++db) {
+      if (const Database* database = shard->peek(db)) count += database->timed_hash_count();
+    }
+  }
+  return count;
+}
+
 size_t Keyspace::used_bytes() const {
   size_t bytes = 0;
   for (const auto& shard : shards_) bytes += shard->heap().used();

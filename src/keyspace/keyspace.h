@@ -41,6 +41,7 @@ class Keyspace {
   // Sums over the shards; exact when nobody writes.
   uint64_t key_count(uint16_t db) const;
   uint64_t deadline_count(uint16_t db) const;
+  uint64_t timed_hash_count() const;  // hashes with deadlines of fields, in all databases
   size_t used_bytes() const;
 
   // While loading nothing expires.

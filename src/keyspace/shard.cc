@@ -80,9 +80,12 @@ void Shard::expire(uint16_t db, const Key& key, EffectSink* sink) {
 
 Entry* Shard::find_live(uint16_t db, const Key& key, int64_t now_ms, EffectSink* sink) {
   Entry* entry = database(db).find(key);
-  if (!entry || !entry->has_deadline() || entry->deadline_ms() > now_ms) [[likely]]
+  const bool is_due = entry && entry->has_deadline() && entry->deadline_ms() <= now_ms;
+  const bool is_timed = entry && entry->encoding() == Encoding::kTimed;
+  if (!is_due && !is_timed) [[likely]]
     return entry;
   if (!keyspace_.expiry_enabled()) return entry;
+  if (!is_due) return without_expired_fields(db, key, entry, now_ms, sink);
   expire(db, key, sink);
   return nullptr;
 }
@@ -93,13 +96,15 @@ bool Shard::expire_due(int64_t now_ms, size_t budget, EffectSink* sink) {
   bool done = true;
   for (uint16_t db = 0; db < database_count_; ++db) {
     Database* database = databases_[db].load(std::memory_order_relaxed);
-    if (!database || database->deadline_count() == 0) continue;
+    if (!database) continue;
+    if (database->timed_hash_count() > 0) {
+      done &= expire_due_fields(db, *database, now_ms, budget, sink);
+      next = std::min(next, database->field_timers().next_due_ms());
+    }
+    if (database->deadline_count() == 0) continue;
     done &= database->wheel().advance(now_ms, budget, [&](ExpiryLink& link) {
       Entry* entry = Entry::of(&link);
-      int64_t lag = now_ms - std::max<int64_t>(0, link.deadline_ms);
-      if (lag > expiry_lag_ms_max.load(std::memory_order_relaxed)) {
-        expiry_lag_ms_max.store(lag, std::memory_order_relaxed);
-      }
+      note_lag(now_ms, link.deadline_ms);
       const Key key = database->key_of(*entry, index_);
       const bool is_latched = !latches_.empty() && latches_.hold_back_expiry(db, key.name, link.deadline_ms);
       if (is_latched || snapshot_.holds_back_deletion(db, key)) {

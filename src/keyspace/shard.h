@@ -46,6 +46,9 @@ class alignas(64) Shard {
   Entry* find_live(uint16_t db, const Key& key, int64_t now_ms, EffectSink* sink);
   // Deletes because its time has come.
   void expire(uint16_t db, const Key& key, EffectSink* sink);
+  // Deletes the fields whose time has come, up to `budget`, logs that as HDEL, and counts them; the key goes
+  // with its last field. How many there were.
+  uint64_t expire_fields(uint16_t db, const Key& key, int64_t now_ms, uint64_t budget, EffectSink* sink);
   // Deletes what is due, oldest first, at most about `budget` keys of each database; true when nothing is due
   // any more.
   bool expire_due(int64_t now_ms, size_t budget, EffectSink* sink);
@@ -81,11 +84,16 @@ class alignas(64) Shard {
   uint64_t last_sequence = 0;
   // Statistics, written inside, read by anyone.
   std::atomic<uint64_t> expired_count{0};
+  std::atomic<uint64_t> expired_field_count{0};
   std::atomic<int64_t> expiry_lag_ms_max{
       0};  // since the last reset: how late a key was deleted by its deadline
 
  private:
   Database& make_database(uint16_t db);
+  Entry* without_expired_fields(uint16_t db, const Key& key, Entry* entry, int64_t now_ms, EffectSink* sink);
+  bool may_expire_fields(uint16_t db, const Key& key, int64_t first_ms);
+  bool expire_due_fields(uint16_t db, Database& database, int64_t now_ms, size_t budget, EffectSink* sink);
+  void note_lag(int64_t now_ms, int64_t deadline_ms);
 
   Keyspace& keyspace_;
   const uint32_t index_;

@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "data/context.h"
+#include "data/hash_deadlines.h"
 #include "keyspace/lazy_free.h"
 #include "persistence/rdb_decode.h"
 
@@ -154,6 +155,13 @@ class RdbHashBuilder {
                         element_text(value, value_scratch)));
     if (!is_new) return rdb_corrupt("a hash with a field twice");
     return {};
+  }
+  // Of the field that was added last.
+  Status add_deadline(const Element& field, uint64_t deadline_ms) {
+    if (deadline_ms > static_cast<uint64_t>(kFieldDeadlineMaxMs)) return rdb_corrupt("a field's deadline");
+    char scratch[kIntegerTextBytes];
+    return hash_set_deadline(context_, draft_.value, element_text(field, scratch),
+                             static_cast<int64_t>(deadline_ms));
   }
   Value finish() { return draft_.release(); }
   Value take() { return draft_.take(); }

@@ -45,6 +45,8 @@ class Decoder {
         return legacy_hash();
       case RdbType::kZsetZiplist:
         return ziplist_zset();
+      case RdbType::kHashListpackEx:
+        return timed_hash();
       case RdbType::kSetIntset:
       case RdbType::kSetListpack:
       case RdbType::kHashListpack:
@@ -75,6 +77,27 @@ class Decoder {
     RdbPairing pairing([&](const Element& field, const Element& value) { return builder.add(field, value); });
     TRY(inside(type_ == RdbType::kHashZipmap ? visit_zipmap(bytes, pairing) : visit_ziplist(bytes, pairing)));
     if (!pairing.complete()) return rdb_corrupt("a field without a value");
+    return builder.finish();
+  }
+
+  // One packed node: field, value, deadline (0: none), field…
+  Result<Value> timed_hash() {
+    Bytes first;
+    Bytes packed;
+    if (!input_.bytes(8, &first) || !input_.string(&packed, scratch_)) return input_error();
+    if (!packed::validate(packed) || packed::count(packed) % 3 != 0)
+      return rdb_corrupt("malformed packed hash with deadlines");
+    RdbHashBuilder builder(context_, limits_);
+    TRY(builder.begin(packed::count(packed) / 3));
+    for (packed::Cursor cursor(packed); !cursor.done(); cursor.next()) {
+      const Element field = cursor.element();
+      cursor.next();
+      TRY(builder.add(field, cursor.element()));
+      cursor.next();
+      const Element deadline = cursor.element();
+      if (!deadline.is_integer || deadline.integer < 0) return rdb_corrupt("a field's deadline");
+      if (deadline.integer > 0) TRY(builder.add_deadline(field, static_cast<uint64_t>(deadline.integer)));
+    }
     return builder.finish();
   }
 

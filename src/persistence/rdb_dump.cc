@@ -47,7 +47,7 @@ bool RdbDump::step(size_t budget) {
   const bool is_done = encoder_.step(budget);
   if (is_done) {
     char version[2];
-    store_le16(version, kRdbVersionWritten);
+    store_le16(version, static_cast<uint16_t>(version_));
     out_.bytes.append(version, sizeof version);
   }
   crc_ = crc64(crc_, Bytes(out_.bytes).substr(checksummed_));

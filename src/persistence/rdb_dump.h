@@ -7,9 +7,9 @@
 //   while (!dump.step(256)) …            // dump.bytes() grows, and may be emptied in between
 //
 // Used inside the shard by DUMP and MIGRATE; the entry must not change until the last step. What is written
-// is of kRdbVersionWritten, which redis-server 7.0 and later take; what is read may be of any version up to
-// kRdbVersionRead. Payloads may be hostile: rdb_open_dump() checks the footer only, decoding validates the
-// rest.
+// is of kRdbVersionWritten, which redis-server 7.0 and later take, or of what the value needs; what is read
+// may be of any version up to kRdbVersionRead. Payloads may be hostile: rdb_open_dump() checks the footer
+// only, decoding validates the rest.
 
 #pragma once
 
@@ -51,7 +51,9 @@ class RdbDumpOutput {
 class RdbDump {
  public:
   RdbDump(const Entry& entry, bool compression)
-      : out_(compression), encoder_(out_, entry, kRdbVersionWritten, RdbParts::kValue) {}
+      : out_(compression),
+        version_(rdb_version_for(entry, kRdbVersionWritten)),
+        encoder_(out_, entry, version_, RdbParts::kValue) {}
   RdbDump(const RdbDump&) = delete;
   RdbDump& operator=(const RdbDump&) = delete;
 
@@ -66,6 +68,7 @@ class RdbDump {
 
  private:
   RdbDumpOutput out_;
+  const uint32_t version_;
   RdbEncoder<RdbDumpOutput> encoder_;
   uint64_t crc_ = 0;
   size_t checksummed_ = 0;  // of out_.bytes

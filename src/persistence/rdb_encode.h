@@ -18,6 +18,7 @@
 
 #include "base/assert.h"
 #include "data/hash.h"
+#include "data/hash_deadlines.h"
 #include "data/list.h"
 #include "data/set.h"
 #include "data/zset.h"
@@ -27,6 +28,12 @@
 namespace strata {
 
 enum class RdbParts : uint8_t { kRecord, kValue };
+
+// The version that a value needs, where `version` is wanted.
+inline uint32_t rdb_version_for(const Entry& entry, uint32_t version) {
+  const bool is_timed = entry.encoding() == Encoding::kTimed;
+  return is_timed ? std::max(version, kRdbVersionWithFieldDeadlines) : version;
+}
 
 template <typename Out>
 class RdbEncoder {
@@ -61,6 +68,7 @@ class RdbEncoder {
       is_done_ = set_visit_some(entry_.value(), cursor_, budget, [&](const Element& m) { out_.element(m); });
     } else {
       is_done_ = hash_visit_some(entry_.value(), cursor_, budget, [&](const Element& f, const Element& v) {
+        if (first_deadline_ms_ != INT64_MAX) field_deadline(f);
         out_.element(f);
         out_.element(v);
       });
@@ -132,8 +140,17 @@ class RdbEncoder {
   void begin_hash() {
     const Value hash = entry_.value();
     if (hash.encoding == Encoding::kListpack && has_listpacks_) return whole(RdbType::kHashListpack);
-    begin(RdbType::kHash);
+    first_deadline_ms_ = hash_first_deadline(hash);
+    begin(first_deadline_ms_ == INT64_MAX ? RdbType::kHash : RdbType::kHashMetadata);
+    if (first_deadline_ms_ != INT64_MAX) out_.le64(static_cast<uint64_t>(first_deadline_ms_));
     out_.length(hash_size(hash));
+  }
+  // Counted from the first one, which is 1; 0: none.
+  void field_deadline(const Element& field) {
+    char scratch[kIntegerTextBytes];
+    const int64_t deadline_ms = hash_deadline(entry_.value(), element_text(field, scratch));
+    const bool has_one = deadline_ms != kNoFieldDeadline;
+    out_.length(has_one ? static_cast<uint64_t>(deadline_ms - first_deadline_ms_) + 1 : 0);
   }
   // From the highest score down, as Redis does: whoever inserts at the front of a skip list is then fastest.
   void begin_zset() {
@@ -150,6 +167,7 @@ class RdbEncoder {
   const bool has_listpacks_;
   bool is_done_ = false;
   uint64_t cursor_ = 0;
+  int64_t first_deadline_ms_ = INT64_MAX;  // of a hash's fields
   std::optional<list::NodeCursor> nodes_;
   std::optional<list::Iterator> elements_;
   std::optional<ZsetCursor> members_;

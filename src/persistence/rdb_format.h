@@ -26,6 +26,7 @@ inline constexpr uint32_t kRdbVersionWritten = 10;  // what redis-server 7.0 wri
 inline constexpr uint32_t kRdbVersionWrittenMin = 9;
 inline constexpr uint32_t kRdbVersionWithListpack = 10;  // of hashes, sorted sets, and nodes of lists
 inline constexpr uint32_t kRdbVersionWithSetListpack = 11;
+inline constexpr uint32_t kRdbVersionWithFieldDeadlines = 12;
 inline constexpr size_t kRdbHeaderBytes = 9;
 inline constexpr size_t kRdbChecksumBytes = 8;
 inline constexpr uint32_t kRdbVersionWithChecksum = 5;

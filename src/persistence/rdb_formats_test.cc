@@ -348,8 +348,8 @@ TEST(RdbFormats, UnsupportedThingsAreNamed) {
   refused(RdbType::kStreamListpacks3, "stream at key \"k\"");
   refused(RdbType::kModulePreGa, "module value at key \"k\"");
   refused(RdbType::kModule2, "module value at key \"k\"");
-  refused(RdbType::kHashMetadata, "hash with expiring fields at key \"k\"");
-  refused(RdbType::kHashListpackEx, "hash with expiring fields at key \"k\"");
+  refused(RdbType::kHashMetadataPreGa, "hash with expiring fields at key \"k\"");
+  refused(RdbType::kHashListpackExPreGa, "hash with expiring fields at key \"k\"");
   expect_refused(sealed(header(10) + "\xF5" + str("#!lua name=mylib\ncode")), Errc::kUnsupported,
                  "function library \"#!lua name=mylib\"");
   expect_refused(sealed(header(10) + "\xF7" + length(7)), Errc::kUnsupported, "data of a module");

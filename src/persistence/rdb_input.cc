@@ -267,6 +267,17 @@ bool skim_quicklist2(RdbInput& input) {
   return true;
 }
 
+bool skim_timed_hash(RdbInput& input) {
+  Bytes first;
+  uint64_t count = 0;
+  if (!input.bytes(8, &first) || !input.count(&count)) return false;
+  for (uint64_t i = 0; i < count; ++i) {
+    uint64_t deadline = 0;
+    if (!input.length(&deadline) || !input.skip_string() || !input.skip_string()) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 bool rdb_skim_value(RdbInput& input, RdbType type) {
@@ -282,6 +293,12 @@ bool rdb_skim_value(RdbInput& input, RdbType type) {
       return skim_zset(input, type == RdbType::kZset2);
     case RdbType::kListQuicklist2:
       return skim_quicklist2(input);
+    case RdbType::kHashMetadata:
+      return skim_timed_hash(input);
+    case RdbType::kHashListpackEx: {
+      Bytes first;
+      return input.bytes(8, &first) && input.skip_string();
+    }
     default:
       return input.skip_string();
   }
@@ -305,6 +322,8 @@ bool rdb_is_known(RdbType type) {
     case RdbType::kZsetListpack:
     case RdbType::kListQuicklist2:
     case RdbType::kSetListpack:
+    case RdbType::kHashMetadata:
+    case RdbType::kHashListpackEx:
       return true;
     default:
       return false;
@@ -322,8 +341,6 @@ const char* rdb_unsupported_name(RdbType type) {
       return "stream";
     case RdbType::kHashMetadataPreGa:
     case RdbType::kHashListpackExPreGa:
-    case RdbType::kHashMetadata:
-    case RdbType::kHashListpackEx:
       return "hash with expiring fields";
     default:
       return nullptr;

@@ -1,5 +1,6 @@
 #include "persistence/rdb_plain.h"
 
+#include "base/endian.h"
 #include "persistence/rdb_legacy.h"
 
 namespace strata {
@@ -9,6 +10,7 @@ bool RdbPlainDecoder::handles(RdbType type) {
     case RdbType::kList:
     case RdbType::kSet:
     case RdbType::kHash:
+    case RdbType::kHashMetadata:
     case RdbType::kZset:
     case RdbType::kZset2:
     case RdbType::kListQuicklist:
@@ -20,12 +22,18 @@ bool RdbPlainDecoder::handles(RdbType type) {
 }
 
 Status RdbPlainDecoder::begin() {
+  Bytes first;
+  if (type_ == RdbType::kHashMetadata) {
+    if (!input_.bytes(8, &first)) return input_error();
+    first_deadline_ms_ = load_le64(first.data());
+  }
   if (!input_.count(&left_)) return input_error();
   switch (type_) {
     case RdbType::kSet:
       builder_.emplace<RdbSetBuilder>(context_, limits_, left_);
       return {};
     case RdbType::kHash:
+    case RdbType::kHashMetadata:
       return builder_.emplace<RdbHashBuilder>(context_, limits_).begin(left_);
     case RdbType::kZset:
     case RdbType::kZset2:
@@ -46,13 +54,19 @@ Result<bool> RdbPlainDecoder::step(size_t budget) {
 
 Status RdbPlainDecoder::next() {
   if (auto* list = std::get_if<RdbListBuilder>(&builder_)) return next_node(*list);
+  // Where fields have deadlines each begins with its own, counted from the first one, which is 1; 0: none.
+  uint64_t deadline = 0;
+  if (type_ == RdbType::kHashMetadata && !input_.length(&deadline)) return input_error();
   Element element;
   if (!input_.element(&element, scratch_)) return input_error();
   if (auto* set = std::get_if<RdbSetBuilder>(&builder_)) return set->add(element);
   if (auto* hash = std::get_if<RdbHashBuilder>(&builder_)) {
     Element value;
     if (!input_.element(&value, second_scratch_)) return input_error();
-    return hash->add(element, value);
+    TRY(hash->add(element, value));
+    if (deadline == 0) return {};
+    if (deadline > static_cast<uint64_t>(kFieldDeadlineMaxMs)) return rdb_corrupt("a field's deadline");
+    return hash->add_deadline(element, first_deadline_ms_ + (deadline - 1));
   }
   double score = 0;
   const bool is_binary = type_ == RdbType::kZset2;

@@ -51,7 +51,8 @@ class RdbPlainDecoder {
   const RdbLimits limits_;
   const RdbType type_;
   RdbInput input_;
-  uint64_t left_ = 0;  // elements, or nodes
+  uint64_t left_ = 0;               // elements, or nodes
+  uint64_t first_deadline_ms_ = 0;  // of a hash's fields
   std::variant<std::monostate, RdbListBuilder, RdbSetBuilder, RdbHashBuilder, RdbZsetBuilder> builder_;
   std::string scratch_;
   std::string second_scratch_;

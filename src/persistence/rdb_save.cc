@@ -1,5 +1,7 @@
 #include "persistence/rdb_save.h"
 
+#include <algorithm>
+
 #include "keyspace/keyspace.h"
 #include "persistence/rdb_snapshot.h"
 #include "platform/file_system.h"
@@ -29,14 +31,16 @@ Status write_database(RdbWriter& writer, Keyspace& keyspace, uint16_t db, const 
 }
 
 Status write_file(File& file, Keyspace& keyspace, const RdbSaveOptions& options, RdbSaveReport* report) {
-  RdbWriter writer(file, options.writer);
+  RdbWriterOptions writing = options.writer;
+  writing.version = rdb_version_for(keyspace, writing.version);
+  RdbWriter writer(file, writing);
   RdbAux aux = options.aux;
   if (aux.used_memory_bytes == 0) aux.used_memory_bytes = keyspace.used_bytes();
   TRY(writer.begin(aux));
   for (uint16_t db = 0; db < keyspace.database_count(); ++db)
     TRY(write_database(writer, keyspace, db, options));
   TRY(writer.finish());
-  *report = {writer.key_count(), writer.bytes()};
+  *report = {writer.key_count(), writer.bytes(), writing.version};
   return {};
 }
 
@@ -49,6 +53,10 @@ Status save_to(FileSystem& fs, const std::string& temporary, std::string_view pa
 }
 
 }  // namespace
+
+uint32_t rdb_version_for(const Keyspace& keyspace, uint32_t version) {
+  return keyspace.timed_hash_count() > 0 ? std::max(version, kRdbVersionWithFieldDeadlines) : version;
+}
 
 Result<RdbSaveReport> rdb_save(FileSystem& fs, std::string_view path, Keyspace& keyspace,
                                const RdbSaveOptions& options) {

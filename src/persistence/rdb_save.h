@@ -34,7 +34,11 @@ inline constexpr uint64_t kRdbSaveSliceKeys = 4096;
 struct RdbSaveReport {
   uint64_t key_count = 0;
   uint64_t file_bytes = 0;
+  uint32_t version = 0;  // more than was asked for where a stored value needs it
 };
+
+// The version of a file with all that is there now, where `version` is wanted. While all shards are held.
+uint32_t rdb_version_for(const Keyspace& keyspace, uint32_t version);
 
 [[nodiscard]] Result<RdbSaveReport> rdb_save(FileSystem& fs, std::string_view path, Keyspace& keyspace,
                                              const RdbSaveOptions& options);

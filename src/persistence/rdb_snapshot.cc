@@ -25,6 +25,7 @@ RdbSnapshot::RdbSnapshot(Keyspace& keyspace, const RdbSaveOptions& options, Call
 RdbSnapshot::~RdbSnapshot() { take_queued(); }
 
 void RdbSnapshot::begin() {
+  options_.writer.version = rdb_version_for(keyspace_, options_.writer.version);
   totals_.resize(keyspace_.database_count());
   for (uint16_t db = 0; db < keyspace_.database_count(); ++db) {
     totals_[db] = {keyspace_.key_count(db), keyspace_.deadline_count(db)};
@@ -194,7 +195,7 @@ Result<RdbSaveReport> RdbSnapshot::write(FileSystem& fs, const std::string& path
     RdbWriter writer(file, options_.writer);
     TRY(write_all(writer));
     TRY(writer.finish());
-    return RdbSaveReport{writer.key_count(), writer.bytes()};
+    return RdbSaveReport{writer.key_count(), writer.bytes(), options_.writer.version};
   };
   Result<RdbSaveReport> report = write_file();
   if (report) return report;

@@ -103,7 +103,7 @@ class RdbSnapshot final : public SnapshotSink {
   void drop(std::unique_ptr<SnapshotBuffer> buffer);
 
   Keyspace& keyspace_;
-  const RdbSaveOptions options_;
+  RdbSaveOptions options_;
   const Callbacks callbacks_;
   std::vector<Totals> totals_;
   uint64_t key_count_ = 0;

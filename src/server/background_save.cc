@@ -176,6 +176,15 @@ void BackgroundSave::run_thread(Run& run) {
   has_written_.store(true, std::memory_order_release);
 }
 
+// A reader of the version asked for could not load it.
+void BackgroundSave::log_newer_version(const RdbSaveReport& report) {
+  const auto wanted = static_cast<uint32_t>(server_.options().rdb_version);
+  if (report.version > wanted) {
+    log_notice(fmt::format("The file is of RDB version {}, not {}: hashes have fields with deadlines",
+                           report.version, wanted));
+  }
+}
+
 void BackgroundSave::end_save(Run& run, const Status& status) {
   SaveState& state = server_.save_state();
   const int64_t ended_s = now_s();

@@ -61,6 +61,9 @@ class BackgroundSave {
   };
   RewriteState rewrite_state() const;
 
+  // Says in the log if a file is of a newer version than asked for.
+  void log_newer_version(const RdbSaveReport& report);
+
  private:
   class Walk;
   struct Run;

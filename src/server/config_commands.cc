@@ -59,6 +59,7 @@ void resetstat(Context& context) {
   Keyspace& keyspace = context.keyspace();
   for (uint32_t s = 0; s < keyspace.shard_count(); ++s) {
     keyspace.shard(s).expired_count.store(0, std::memory_order_relaxed);
+    keyspace.shard(s).expired_field_count.store(0, std::memory_order_relaxed);
     keyspace.shard(s).expiry_lag_ms_max.store(0, std::memory_order_relaxed);
   }
   context.reply().ok();

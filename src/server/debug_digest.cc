@@ -4,6 +4,7 @@
 
 #include "base/endian.h"
 #include "data/hash.h"
+#include "data/hash_deadlines.h"
 #include "data/list.h"
 #include "data/set.h"
 #include "data/zset.h"
@@ -83,6 +84,8 @@ void Digest::take(const Entry& entry) {
         Digest pair;
         pair.mix(element_text(field, scratch));
         pair.mix(element_text(content, scratch));
+        // As a key's deadline is told: that there is one, not when.
+        if (hash_deadline(value, element_text(field, scratch)) != kNoFieldDeadline) pair.add("!!hexpire!!");
         add(pair);
       });
       break;

@@ -167,7 +167,7 @@ void info_replication(InfoText& out, const InfoSource& source) {
 
 void info_stats(InfoText& out, const InfoSource& source) {
   Server& server = source.server;
-  uint64_t hits = 0, misses = 0, expired = 0, turns = 0;
+  uint64_t hits = 0, misses = 0, expired = 0, expired_fields = 0, turns = 0;
   for (auto& worker : server.workers()) {
     hits += worker->keyspace_counters().hits.load(std::memory_order_relaxed);
     misses += worker->keyspace_counters().misses.load(std::memory_order_relaxed);
@@ -176,6 +176,7 @@ void info_stats(InfoText& out, const InfoSource& source) {
   Keyspace& keyspace = server.keyspace();
   for (uint32_t s = 0; s < keyspace.shard_count(); ++s) {
     expired += keyspace.shard(s).expired_count.load(std::memory_order_relaxed);
+    expired_fields += keyspace.shard(s).expired_field_count.load(std::memory_order_relaxed);
   }
   const Rates& rates = server.rates();
   out.section("Stats");
@@ -192,6 +193,7 @@ void info_stats(InfoText& out, const InfoSource& source) {
   out.line("rejected_connections", sum(server, &WorkerMetrics::connections_rejected));
   zeros(out, {"sync_full", "sync_partial_ok", "sync_partial_err"});
   out.line("expired_keys", expired);
+  out.line("expired_subkeys", expired_fields);
   out.ratio("expired_stale_perc", 0);
   zeros(out, {"expired_time_cap_reached_count", "expire_cycle_cpu_milliseconds", "evicted_keys",
               "evicted_clients", "total_eviction_exceeded_time", "current_eviction_exceeded_time"});

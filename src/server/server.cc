@@ -416,6 +416,7 @@ Status Server::save_held() {
   save_state_.last_save_s = ended_ms / 1000;
   save_state_.saves.fetch_add(1, std::memory_order_relaxed);
   log_notice("DB saved on disk");
+  background_save_->log_newer_version(*report);
   return {};
 }
 
