@@ -170,6 +170,7 @@ void BackgroundSave::run_thread(Run& run) {
   if (report) {
     log_notice(fmt::format("{}: {} keys, {} bytes", is_save ? "DB saved on disk" : "New base of the AOF",
                            report->key_count, report->file_bytes));
+    log_newer_version(*report);
   }
   const Status status = report ? Status() : std::unexpected(report.error());
   is_save ? end_save(run, status) : end_rewrite(run, status);
