@@ -43,4 +43,6 @@ namespace {
   return XXH3_64bits_withSecret(bytes.data(), bytes.size(), seed.secret, HashSeed::kSecretBytes);
 }
 
+uint64_t value_digest(Bytes bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
+
 }  // namespace strata

@@ -26,4 +26,7 @@ struct HashSeed {
 
 uint64_t hash_bytes(Bytes bytes, const HashSeed& seed);
 
+// XXH3 without a secret, the same everywhere and for ever: what DIGEST replies. Not for tables.
+uint64_t value_digest(Bytes bytes);
+
 }  // namespace strata

@@ -147,6 +147,11 @@ class Context {
   // What is logged instead of the command itself.
   void effect(std::span<const Bytes> args);
   void effect(std::initializer_list<Bytes> args) { effect(std::span(args.begin(), args.size())); }
+  // Takes back what was stated so far.
+  void clear_effects() {
+    effects_.clear();
+    effects_count_ = 0;
+  }
   // Changed, but nothing to log.
   void no_effect() { effects_count_ = kNoEffect; }
 

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "commands/deadline_options.h"
 #include "commands/groups.h"
+#include "commands/strings_conditions.h"
 #include "text/numbers.h"
 
 namespace strata {
@@ -73,14 +74,22 @@ struct SetOptions {
   bool if_present = false;     // XX
   bool get = false;            // GET
   bool keep_deadline = false;  // KEEPTTL
+  ValueCondition condition;    // IFEQ, IFNE, IFDEQ, IFDNE
   const Expiry* expiry = nullptr;
   size_t time_index = 0;  // of the argument behind EX, PX, EXAT or PXAT
 };
 
 // One word of SET's options; the same expiry option may come again, and the last one counts.
 bool parse_set_option(const Context& context, size_t& i, SetOptions& options) {
-  if (context.is_word(i, "NX") && !options.if_present) return options.if_absent = true;
-  if (context.is_word(i, "XX") && !options.if_absent) return options.if_present = true;
+  if (!options.condition) {
+    if (context.is_word(i, "NX") && !options.if_present) return options.if_absent = true;
+    if (context.is_word(i, "XX") && !options.if_absent) return options.if_present = true;
+    const ValueCondition::Kind kind = find_condition(context, i);
+    if (kind != ValueCondition::Kind::kNone) {
+      options.condition = {kind, ++i};
+      return i < context.argc() && !options.if_absent && !options.if_present;
+    }
+  }
   if (context.is_word(i, "GET")) return options.get = true;
   if (context.is_word(i, "KEEPTTL") && !options.expiry) return options.keep_deadline = true;
   const Expiry* expiry = find_deadline_option(context, i);
@@ -102,6 +111,14 @@ bool store(Context& context, const Key& key, Bytes value, const Expiry* expiry, 
   return true;
 }
 
+// Instead of the command with its condition, which has been met.
+void log_as_plain(Context& context, const Key& key, Bytes value, int64_t deadline_ms) {
+  context.clear_effects();
+  if (deadline_ms == kNoDeadline) return context.effect({"SET", key.name, value});
+  char digits[kI64TextBytes];
+  context.effect({"SET", key.name, value, "PXAT", Bytes(digits, print_i64(deadline_ms, digits))});
+}
+
 void set_with_options(Context& context) {
   SetOptions options;
   for (size_t i = 3; i < context.argc(); ++i) {
@@ -110,17 +127,23 @@ void set_with_options(Context& context) {
   int64_t deadline_ms = kNoDeadline;
   if (options.expiry && !parse_deadline(context, options.time_index, *options.expiry, deadline_ms)) return;
 
+  if (!check_digest(context, options.condition)) return;
+
   Key key = context.key(1);
   Entry* entry;
-  if (!options.get) {
+  if (!options.get && !options.condition) {
     entry = context.find_for_write(key);
   } else if (!context.find(key, Type::kString, entry)) {
     return;
   }
   OldString old(context.shard(key).heap(), options.get ? entry : nullptr);
-  if ((options.if_absent && entry) || (options.if_present && !entry)) return old.reply(context);
+  if ((options.if_absent && entry) || (options.if_present && !entry) ||
+      !options.condition.is_met(context, entry)) {
+    return old.reply(context);
+  }
   if (options.keep_deadline && entry) deadline_ms = entry->deadline_ms();
   if (!store(context, key, context.arg(2), options.expiry, deadline_ms)) return;
+  if (options.condition) log_as_plain(context, key, context.arg(2), deadline_ms);
   options.get ? old.reply(context) : context.reply().ok();
 }
 
@@ -245,6 +268,9 @@ void msetnx(Context& context) {
 constexpr KeySpec kSetKey[] = {{.flags = kKeyRW | kKeyAccess | kKeyUpdate | kKeyVariableFlags}};
 constexpr KeySpec kFirstKeyOverwriteInsert[] = {{.flags = kKeyOW | kKeyInsert}};
 constexpr KeySpec kTwoKeysRead[] = {{.flags = kKeyRO | kKeyAccess, .last = 1}};
+constexpr KeySpec kDelexKey[] = {{.flags = kKeyRW | kKeyDelete | kKeyVariableFlags}};
+constexpr KeySpec kCountedPairs[] = {
+    {.flags = kKeyOW | kKeyUpdate, .step = 2, .count_index = 0, .first_key = 1}};
 constexpr KeySpec kPairsOverwrite[] = {{.flags = kKeyOW | kKeyUpdate, .last = -1, .step = 2}};
 constexpr KeySpec kPairsInsert[] = {{.flags = kKeyOW | kKeyInsert, .last = -1, .step = 2}};
 
@@ -266,6 +292,16 @@ constexpr Command kStringCommands[] = {
     {.name = "decrby", .syntax = "key decrement", .flags = kWrite | kDenyOom | kFast,
      .keys = kFirstKeyAccessUpdate, .acl = kAclString,
      .summary = "Decrement the integer value of a key by the given number", .run = decrby},
+    {.name = "delex",
+     .syntax = "key [IFEQ ifeq-value | IFNE ifne-value | IFDEQ ifdeq-digest | IFDNE ifdne-digest]",
+     .flags = kWrite | kFast, .keys = kDelexKey, .acl = kAclString, .since = "8.4.0",
+     .complexity = "O(1) for IFEQ/IFNE, O(N) for IFDEQ/IFDNE where N is the length of the string value.",
+     .summary = "Conditionally removes the specified key based on value or hash digest comparison.", .run = delex},
+    {.name = "delifeq", .syntax = "key value", .flags = kWrite | kFast, .keys = kFirstKeyDelete, .acl = kAclString,
+     .since = "9.0.0", .summary = "Delete key if value matches string.", .run = delifeq},
+    {.name = "digest", .syntax = "key", .flags = kReadOnly | kFast, .keys = kFirstKeyRead, .acl = kAclString,
+     .since = "8.4.0", .complexity = "O(N) where N is the length of the string value.",
+     .summary = "Returns the XXH3 hash of a string value.", .run = digest},
     {.name = "get", .syntax = "key", .flags = kReadOnly | kFast, .keys = kFirstKeyRead, .acl = kAclString,
      .summary = "Get the value of a key", .run = get},
     {.name = "getdel", .syntax = "key", .flags = kWrite | kFast, .keys = kFirstKeyAccessDelete, .acl = kAclString,
@@ -288,6 +324,13 @@ constexpr Command kStringCommands[] = {
     {.name = "incrbyfloat", .syntax = "key increment", .flags = kWrite | kDenyOom | kFast,
      .keys = kFirstKeyAccessUpdate, .acl = kAclString, .since = "2.6.0",
      .summary = "Increment the float value of a key by the given amount", .run = incrbyfloat},
+    {.name = "increx",
+     .syntax = "key [BYFLOAT increment | BYINT increment] [LBOUND lowerbound] [UBOUND upperbound] [SATURATE] "
+               "[EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST] [ENX]",
+     .flags = kWrite | kDenyOom | kFast, .keys = kFirstKeyAccessUpdate, .acl = kAclString, .since = "8.8.0",
+     .summary = "Increments the numeric value of a key by a number and sets its expiration time. Uses 0 as initial "
+                "value if the key doesn't exist.",
+     .run = increx},
     {.name = "lcs", .syntax = "key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]", .flags = kReadOnly,
      .keys = kTwoKeysRead, .acl = kAclString, .since = "7.0.0",
      .complexity = "O(N*M) where N and M are the lengths of s1 and s2, respectively",
@@ -299,6 +342,13 @@ constexpr Command kStringCommands[] = {
      .acl = kAclString, .since = "1.0.1", .complexity = "O(N) where N is the number of keys to set.",
      .summary = "Set multiple keys to multiple values", .run = mset,
      .tips = "request_policy:multi_shard|response_policy:all_succeeded"},
+    {.name = "msetex",
+     .syntax = "numkeys key value [key value ...] [NX | XX] [EX seconds | PX milliseconds | EXAT unix-time-seconds | "
+               "PXAT unix-time-milliseconds | KEEPTTL]",
+     .flags = kWrite | kDenyOom, .keys = kCountedPairs, .acl = kAclString, .since = "8.4.0",
+     .complexity = "O(N) where N is the number of keys to set.",
+     .summary = "Atomically sets multiple string keys with a shared expiration in a single operation.",
+     .run = msetex, .tips = "request_policy:multi_shard|response_policy:all_succeeded"},
     {.name = "msetnx", .syntax = "key value [key value ...]", .flags = kWrite | kDenyOom, .keys = kPairsInsert,
      .acl = kAclString, .since = "1.0.1", .complexity = "O(N) where N is the number of keys to set.",
      .summary = "Set multiple keys to multiple values, only if none of the keys exist", .run = msetnx,
@@ -307,7 +357,7 @@ constexpr Command kStringCommands[] = {
      .acl = kAclString, .since = "2.6.0", .summary = "Set the value and expiration in milliseconds of a key",
      .run = psetex},
     {.name = "set",
-     .syntax = "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | "
+     .syntax = "key value [NX | XX | IFEQ ifeq-value | IFNE ifne-value | IFDEQ ifdeq-digest | IFDNE ifdne-digest] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | "
                "PXAT unix-time-milliseconds | KEEPTTL]",
      .flags = kWrite | kDenyOom, .keys = kSetKey, .acl = kAclString,
      .summary = "Set the string value of a key", .run = set,

@@ -17,6 +17,15 @@ void incrby(Context& context);
 void decrby(Context& context);
 void incrbyfloat(Context& context);
 
+// strings_conditions.cc
+void digest(Context& context);
+void delex(Context& context);
+void delifeq(Context& context);
+
+// strings_ex.cc
+void msetex(Context& context);
+void increx(Context& context);
+
 // strings_lcs.cc
 void lcs(Context& context);
 
