@@ -50,7 +50,8 @@ COMPARISONS = {
     b"keys": by(unordered), b"scan": by(unordered), b"smembers": by(unordered), b"sinter": by(unordered),
     b"sunion": by(unordered), b"sdiff": by(unordered), b"hkeys": by(unordered),
     b"hvals": by(unordered), b"spop": by(unordered), b"hgetall": by(pairs),
-    b"randomkey": by(shape), b"srandmember": by(shape),
+    b"randomkey": by(shape), b"srandmember": by(shape), b"hrandfield": by(shape),
+    b"hscan": by(pairs), b"sscan": by(unordered),
     b"ttl": within(SECONDS_APART), b"pttl": within(SECONDS_APART * 1000),
     b"expiretime": within(SECONDS_APART), b"pexpiretime": within(SECONDS_APART * 1000),
     b"object encoding": encodings, b"object idletime": within(SECONDS_APART), b"object refcount": by(shape),
@@ -63,7 +64,8 @@ COMPARISONS = {
 def comparison_of(command):
     name = command[0].lower()
     two_words = b" ".join(command[:2]).lower()
-    if name == b"scan" and command[1:2] != [b"0"]:
+    at = 1 if name == b"scan" else 2
+    if name in (b"scan", b"hscan", b"sscan") and command[at : at + 1] != [b"0"]:
         return by(lambda reply: reply.kind)  # What an invented cursor finds is each server's own affair.
     if name in (b"sort", b"sort_ro") and any(word.lower() == b"by" and b"*" not in pattern
                                              for word, pattern in zip(command, command[1:])):

@@ -12,6 +12,7 @@ reply's shape compared.
 import re
 
 from grammar_dump import DUMP_GROUPS, DumpWords
+from grammar_members import MEMBER_GROUPS, MemberWords
 from grammar_sort import SORT_GROUPS, SORT_OWN_KEYS, SortWords
 
 STRINGS = """
@@ -170,7 +171,8 @@ object bad KEY
 """.strip().splitlines()
 
 GROUPS = {"strings": (8, STRINGS), "generic": (7, GENERIC), "lists": (6, LISTS), "hashes": (4, HASHES),
-          "sets": (4, SETS), "zsets": (4, ZSETS), "transactions": (1, TRANSACTIONS), "rare": (0.15, RARE), **SORT_GROUPS, **DUMP_GROUPS}
+          "sets": (4, SETS), "zsets": (4, ZSETS), "transactions": (1, TRANSACTIONS), "rare": (0.15, RARE), **SORT_GROUPS, **DUMP_GROUPS,
+          **MEMBER_GROUPS}
 OWN_KEYS = {"strings": 0, "lists": 3, "hashes": 6, "sets": 8, "zsets": 10, **SORT_OWN_KEYS}  # The first of three keys each.
 
 # A word put in a wrong place by a mutation; no small positive number, which could become a soon deadline.
@@ -183,7 +185,7 @@ TRANSACTION_CHANCE = 0.03
 FAR_SECONDS = 4_000_000_000  # The year 2096; relative deadlines stay below it.
 
 
-class Words(SortWords, DumpWords):
+class Words(SortWords, DumpWords, MemberWords):
     """The random words of a template, one method for each kind."""
 
     def __init__(self, random):
