@@ -80,11 +80,11 @@ void reply_scan_cursor(Context& context, uint64_t cursor);
 // ---- Replies ---------------------------------------------------------------------------------------
 
 // Context::reply_element(), inlined for those who reply thousands.
-inline void reply_many(Context& context, Reply& reply, const Element& element) {
+inline void reply_many(Context&, Reply& reply, const Element& element) {
   if (!element.is_integer && element.blob == nullptr) [[likely]]
     reply.bulk(element.bytes);
   else
-    context.reply_element(element);
+    Context::reply_element(reply, element);
 }
 
 // ---- Slices ----------------------------------------------------------------------------------------

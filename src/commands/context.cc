@@ -114,12 +114,12 @@ bool Context::check(const Error& error) {
   return false;
 }
 
-void Context::reply_element(const Element& element) {
-  if (element.is_integer) return reply_->bulk_integer(element.integer);
-  if (!element.blob || element.bytes.size() < kPinThresholdBytes) return reply_->bulk(element.bytes);
+void Context::reply_element(Reply& reply, const Element& element) {
+  if (element.is_integer) return reply.bulk_integer(element.integer);
+  if (!element.blob || element.bytes.size() < kPinThresholdBytes) return reply.bulk(element.bytes);
   element.blob->pin();
-  reply_->bulk_reference(element.bytes, element.blob,
-                         [](void* blob) { Blob::unpin(static_cast<Blob*>(blob)); });
+  reply.bulk_reference(element.bytes, element.blob,
+                       [](void* blob) { Blob::unpin(static_cast<Blob*>(blob)); });
 }
 
 void Context::wrong_type() {

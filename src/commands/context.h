@@ -164,7 +164,8 @@ class Context {
   }
 
   // An element of a value: large ones leave by reference, pinned until they are sent.
-  void reply_element(const Element& element);
+  void reply_element(const Element& element) { reply_element(*reply_, element); }
+  static void reply_element(Reply& reply, const Element& element);
 
   // Long work, see sliced.h. Never inside a transaction or while replaying the log.
   bool may_slice() const { return may_slice_; }

@@ -1,8 +1,6 @@
 #include "commands/sets.h"
 
 #include <algorithm>
-#include <string>
-#include <utility>
 #include <vector>
 
 #include "base/assert.h"
@@ -154,92 +152,6 @@ void sscan(Context& context) {
   for (const Element& member : found) context.reply_element(member);
 }
 
-// The members that SPOP took, as SREM commands for the log: another run of SPOP would take others.
-class RemovalLog {
- public:
-  RemovalLog(Context& context, Bytes key) : context_(context), key_(key) {}
-
-  void add(Bytes member) {
-    members_.append(member);
-    ends_.push_back(members_.size());
-    if (ends_.size() == kMembersPerCommand) flush();
-  }
-  void flush() {
-    if (ends_.empty()) return;
-    std::vector<Bytes> words = {"SREM", key_};
-    size_t begin = 0;
-    for (size_t end : ends_) {
-      words.push_back(Bytes(members_).substr(begin, end - begin));
-      begin = end;
-    }
-    context_.effect(words);
-    members_.clear();
-    ends_.clear();
-  }
-
- private:
-  static constexpr size_t kMembersPerCommand = 1024;
-
-  Context& context_;
-  Bytes key_;
-  std::string members_;  // one after the other
-  std::vector<size_t> ends_;
-};
-
-// All members leave with the key.
-void pop_all(Context& context, const Key& key, const Value& set) {
-  Reply& reply = context.reply();
-  reply.set(set_size(set));
-  set_visit(set, [&](const Element& member) { reply_many(context, reply, member); });
-  context.effect({"DEL", key.name});
-  context.erase(key);
-}
-
-void spop_many(Context& context) {
-  uint64_t count;
-  if (!parse_count(context, 2, count)) return;
-  Key key = context.key(1);
-  Entry* entry;
-  if (!context.find_for_write(key, Type::kSet, entry)) return;
-  Reply& reply = context.reply();
-  if (!entry || count == 0) return reply.set(0);
-  Value set = entry->value();
-  if (count >= set_size(set)) return pop_all(context, key, set);
-  RemovalLog log(context, key.name);
-  bool is_first = true;
-  Status popped = set_pop(context.data(key), set, context.random(key), count, [&](const Element& member) {
-    if (is_first) reply.set(count);
-    is_first = false;
-    // Copied: a member that is pinned could not leave its node without memory.
-    char scratch[kIntegerTextBytes];
-    Bytes text = element_text(member, scratch);
-    reply.bulk(text);
-    log.add(text);
-  });
-  entry->set_value(set);
-  if (!context.check(popped)) return;
-  log.flush();
-  context.changed(key, count);
-}
-
-void spop(Context& context) {
-  if (context.argc() == 3) return spop_many(context);
-  if (context.argc() > 3) return context.syntax_error();
-  Key key = context.key(1);
-  Entry* entry;
-  if (!context.find_for_write(key, Type::kSet, entry)) return;
-  if (!entry) return context.reply().null();
-  Value set = entry->value();
-  Status popped = set_pop(context.data(key), set, context.random(key), 1, [&](const Element& member) {
-    char scratch[kIntegerTextBytes];
-    Bytes text = element_text(member, scratch);
-    context.reply().bulk(text);
-    context.effect({"SREM", key.name, text});
-  });
-  store_rest(context, key, entry, set, set_size(set) == 0, popped ? 1 : 0);
-  context.check(popped);
-}
-
 void srandmember_many(Context& context) {
   RandomCount wanted;
   if (!parse_random_count(context, 2, wanted)) return;
@@ -346,6 +258,14 @@ constexpr Command kSetCommands[] = {
     {.name = "sintercard", .syntax = "numkeys key [key ...] [LIMIT limit]", .flags = kReadOnly | kMovableKeys,
      .keys = kCountedKeys, .acl = kAclSet, .since = "7.0.0", .complexity = kInterComplexity,
      .summary = "Intersect multiple sets and return the cardinality of the result", .run = sintercard},
+    {.name = "sunioncard", .syntax = "numkeys key [key ...] [APPROX] [LIMIT limit]",
+     .flags = kReadOnly | kMovableKeys, .keys = kCountedKeys, .acl = kAclSet, .since = "8.10.0",
+     .complexity = kUnionComplexity, .summary = "Return the number of members of the union of multiple sets",
+     .run = sunioncard},
+    {.name = "sdiffcard", .syntax = "numkeys key [key ...] [LIMIT limit]", .flags = kReadOnly | kMovableKeys,
+     .keys = kCountedKeys, .acl = kAclSet, .since = "8.10.0", .complexity = kUnionComplexity,
+     .summary = "Return the number of members of the difference between the first set and all successive sets",
+     .run = sdiffcard},
     {.name = "sinterstore", .syntax = "destination key [key ...]", .flags = kWrite | kDenyOom,
      .keys = kTargetAndSources, .acl = kAclSet, .complexity = kInterComplexity,
      .summary = "Intersect multiple sets and store the resulting set in a key", .run = sinterstore},

@@ -6,6 +6,9 @@
 
 namespace strata {
 
+// sets_pop.cc
+void spop(Context& context);
+
 // sets_algebra.cc: intersections, unions, differences.
 void sinter(Context& context);
 void sunion(Context& context);
@@ -14,5 +17,7 @@ void sinterstore(Context& context);
 void sunionstore(Context& context);
 void sdiffstore(Context& context);
 void sintercard(Context& context);
+void sunioncard(Context& context);
+void sdiffcard(Context& context);
 
 }  // namespace strata

@@ -1,16 +1,20 @@
-// SINTER, SUNION, SDIFF and their STORE forms.
+// SINTER, SUNION, SDIFF, their STORE and CARD forms.
 //
-// Intersections and differences need no memory: they walk one set and look each member up in the others, so
-// their members go straight into the reply. An intersection walks the smallest set and asks the next
-// smallest first, a difference asks the largest first: each is the order in which a member is most likely
-// decided early. A union needs to know what it has shown already, so it is built as a set.
+// Intersections and differences need no memory: they walk one set and look its members up in the others, some
+// dozens at a time, so their members go straight into the reply. An intersection walks the smallest set and
+// asks the next smallest first, a difference asks the largest first: each is the order in which a member is
+// most likely decided early. A union needs to know what it has shown already, so it is built as a set.
 //
-// A stored result is complete before the target is touched: the target may be one of the sources.
+// A stored result is complete before the target is touched: the target may be one of the sources. With many
+// members all of it is done in slices (sliced.h), while the keys are latched.
 
 #include <algorithm>
+#include <array>
 #include <optional>
+#include <utility>
 #include <vector>
 
+#include "commands/algebra.h"
 #include "commands/collections.h"
 #include "commands/sets.h"
 
@@ -19,90 +23,99 @@ namespace {
 
 enum class Operation : uint8_t { kIntersection, kUnion, kDifference };
 
-// The sets of args[first…last), null for missing keys. False: one is of another type, and that was replied.
-class Sources {
+// Walks the members of a result, from where it stopped. The sets must not change meanwhile.
+class SetAlgebra {
  public:
-  bool find(Context& context, size_t first, size_t last) {
-    sets_.reserve(last - first);
-    for (size_t i = first; i < last; ++i) {
+  explicit SetAlgebra(Operation operation) : operation_(operation) {}
+
+  // False: one is of another type, and that was replied.
+  bool find(Context& context, const AlgebraKeys& keys) {
+    bool is_first_missing = false;
+    bool is_any_missing = false;
+    sets_.reserve(keys.last - keys.first);
+    for (size_t i = keys.first; i < keys.last; ++i) {
       Entry* entry;
       if (!context.find(context.key(i), Type::kSet, entry)) return false;
-      sets_.push_back(entry ? std::optional(entry->value()) : std::nullopt);
+      if (entry) sets_.push_back(entry->value());
+      is_any_missing |= !entry;
+      is_first_missing |= !entry && i == keys.first;
     }
+    order(is_first_missing, is_any_missing);
     return true;
   }
-
-  // Calls show(member) for every member of the result, once; stops when it returns false.
-  template <typename Show>
-  void intersection(Show show) {
-    for (const auto& set : sets_) {
-      if (!set) return;
-    }
-    std::sort(sets_.begin(), sets_.end(), [](const auto& a, const auto& b) { return size(a) < size(b); });
-    walk(*sets_[0], [&](const Element& member) { return !everywhere(member) || show(member); });
+  // Members that will be walked.
+  uint64_t work() const {
+    uint64_t members = 0;
+    for (size_t i = 0; i < walked_sets(); ++i) members += set_size(sets_[i]);
+    return members;
   }
+  // Walks about `budget` members and calls show(member) for those of the result, once each in intersections
+  // and differences. True at the end, or when show() returned false.
   template <typename Show>
-  void difference(Show show) {
-    if (!sets_[0]) return;
-    std::sort(sets_.begin() + 1, sets_.end(), [](const auto& a, const auto& b) { return size(a) > size(b); });
-    walk(*sets_[0], [&](const Element& member) { return elsewhere(member) || show(member); });
-  }
-  template <typename Show>
-  void all(Show show) {
-    bool goes_on = true;
-    for (const auto& set : sets_) {
-      if (set && goes_on) goes_on = walk(*set, show);
+  bool step(size_t budget, Show show) {
+    for (size_t seen = 0; seen < budget && walked_ < walked_sets();) {
+      const size_t count = next_batch();
+      seen += count;
+      const size_t kept = filter(std::span(batch_).first(count));
+      for (size_t i = 0; i < kept; ++i) {
+        if (!show(batch_[i])) return true;
+      }
     }
+    return walked_ == walked_sets();
   }
 
  private:
-  // Members between two looks at whether the walk is to go on.
-  static constexpr size_t kStride = 256;
+  static constexpr size_t kBatch = 64;
 
-  static uint64_t size(const std::optional<Value>& set) { return set ? set_size(*set) : 0; }
-  template <typename Show>
-  static bool walk(const Value& set, Show show) {
-    bool goes_on = true;
-    uint64_t cursor = 0;
-    bool is_end = false;
-    while (goes_on && !is_end) {
-      is_end = set_visit_some(set, cursor, kStride,
-                              [&](const Element& member) { goes_on = goes_on && show(member); });
+  void order(bool is_first_missing, bool is_any_missing) {
+    auto is_smaller = [](const Value& a, const Value& b) { return set_size(a) < set_size(b); };
+    if (operation_ == Operation::kIntersection) {
+      if (is_any_missing) sets_.clear();
+      std::sort(sets_.begin(), sets_.end(), is_smaller);
+    } else if (operation_ == Operation::kDifference) {
+      if (is_first_missing) sets_.clear();
+      if (!sets_.empty()) std::sort(sets_.rbegin(), sets_.rend() - 1, is_smaller);
     }
-    return goes_on;
   }
-  bool everywhere(const Element& member) const {
-    for (size_t i = 1; i < sets_.size(); ++i) {
-      if (!set_contains(*sets_[i], member)) return false;
-    }
-    return true;
+  size_t walked_sets() const {
+    return operation_ == Operation::kUnion ? sets_.size() : std::min<size_t>(sets_.size(), 1);
   }
-  bool elsewhere(const Element& member) const {
-    for (size_t i = 1; i < sets_.size(); ++i) {
-      if (sets_[i] && set_contains(*sets_[i], member)) return true;
+  // Some members more of the set that is being walked.
+  size_t next_batch() {
+    batch_.clear();
+    bool is_end = set_visit_some(sets_[walked_], cursor_, kBatch,
+                                 [&](const Element& member) { batch_.push_back(member); });
+    if (is_end) {
+      ++walked_;
+      cursor_ = 0;
     }
-    return false;
+    return batch_.size();
+  }
+  size_t filter(std::span<Element> members) const {
+    size_t kept = members.size();
+    if (operation_ == Operation::kUnion) return kept;
+    for (size_t i = 1; i < sets_.size() && kept > 0; ++i) {
+      kept = set_filter(sets_[i], members.first(kept), operation_ == Operation::kIntersection);
+    }
+    return kept;
   }
 
-  std::vector<std::optional<Value>> sets_;
+  const Operation operation_;
+  std::vector<Value> sets_;  // without those that are missing
+  size_t walked_ = 0;        // of sets_
+  uint64_t cursor_ = 0;
+  std::vector<Element> batch_;
 };
 
-// A set that grows in a key's shard; given back unless it was taken.
+// A set that grows in a key's shard. Who has one takes it, or gives it back.
 class NewSet {
  public:
-  NewSet(Context& context, const Key& key) : context_(context), key_(key) {}
-  ~NewSet() {
-    if (set_) context_.database(key_).discard(*set_);
-  }
-  NewSet(const NewSet&) = delete;
-  NewSet& operator=(const NewSet&) = delete;
-
-  // False when there is no memory: then ok() says so.
-  bool add(const Element& member) {
+  // False when there is no memory: then status() says so.
+  bool add(Context& context, const Key& key, const Element& member) {
     char scratch[kIntegerTextBytes];
     Bytes text = element_text(member, scratch);
-    DataContext data = context_.data(key_);
-    const SetLimits& limits = context_.options().set;
+    DataContext data = context.data(key);
+    const SetLimits& limits = context.options().set;
     if (!set_) {
       Result<Value> created = set_create(data, limits, text);
       if (!created) return failed(created.error());
@@ -113,7 +126,11 @@ class NewSet {
   }
   const Status& status() const { return status_; }
   const std::optional<Value>& value() const { return set_; }
-  void release() { set_.reset(); }
+  uint64_t size() const { return set_ ? set_size(*set_) : 0; }
+  void give_back(Context& context, const Key& key) {
+    if (set_) context.database(key).discard(*set_);
+    set_.reset();
+  }
 
  private:
   bool failed(const Error& error) {
@@ -121,98 +138,186 @@ class NewSet {
     return false;
   }
 
-  Context& context_;
-  const Key key_;
   std::optional<Value> set_;
   Status status_;
 };
 
-template <typename Show>
-void compute(Sources& sources, Operation operation, Show show) {
-  switch (operation) {
-    case Operation::kIntersection:
-      return sources.intersection(show);
-    case Operation::kUnion:
-      return sources.all(show);
-    case Operation::kDifference:
-      return sources.difference(show);
-  }
-}
+// The budget of what is done at once.
+constexpr size_t kWhole = SIZE_MAX;
 
-void reply_members(Context& context, Operation operation) {
-  Sources sources;
-  if (!sources.find(context, 1, context.argc())) return;
-  Reply& reply = context.reply();
-  auto set = reply.begin_set();
-  uint64_t count = 0;
-  compute(sources, operation, [&](const Element& member) {
-    reply_many(context, reply, member);
-    ++count;
+// Each goal is a step(context, algebra, budget), called until it returns true.
+
+// SINTER and SDIFF: the size is known when all members are.
+class ReplyMembers {
+ public:
+  bool operator()(Context& context, SetAlgebra& algebra, size_t budget) {
+    if (budget == kWhole) {
+      auto set = context.reply().begin_set();
+      show(context, algebra, budget, context.reply());
+      context.reply().end_set(set, count_);
+      return true;
+    }
+    Reply found(output_, context.reply().resp3());
+    if (!show(context, algebra, budget, found)) return false;
+    context.reply().set(count_);
+    if (!context.reply().muted()) context.reply().output().splice(std::move(output_));
     return true;
-  });
-  reply.end_set(set, count);
+  }
+
+ private:
+  bool show(Context& context, SetAlgebra& algebra, size_t budget, Reply& reply) {
+    return algebra.step(budget, [&](const Element& member) {
+      reply_many(context, reply, member);
+      ++count_;
+      return true;
+    });
+  }
+
+  Output output_;  // of the slices so far
+  uint64_t count_ = 0;
+};
+
+// SUNION: built first, then shown.
+class ReplyUnion {
+ public:
+  bool operator()(Context& context, SetAlgebra& algebra, size_t budget) {
+    const Key home = context.key(1);
+    if (!is_built_) {
+      is_built_ =
+          algebra.step(budget, [&](const Element& member) { return result_.add(context, home, member); });
+      if (!is_built_) return false;
+      if (!context.check(result_.status())) return result_.give_back(context, home), true;
+      context.reply().set(result_.size());
+      if (result_.size() > budget) return false;  // the showing begins with the next slice
+    }
+    Reply& reply = context.reply();
+    // Large members are pinned by reply_many(), so they outlive the result.
+    bool is_end = !result_.value() ||
+                  set_visit_some(*result_.value(), cursor_, budget,
+                                 [&](const Element& member) { reply_many(context, reply, member); });
+    if (is_end) result_.give_back(context, home);
+    return is_end;
+  }
+
+ private:
+  NewSet result_;
+  bool is_built_ = false;
+  uint64_t cursor_ = 0;
+};
+
+class StoreMembers {
+ public:
+  bool operator()(Context& context, SetAlgebra& algebra, size_t budget) {
+    const Key target = context.key(1);
+    if (!algebra.step(budget, [&](const Element& member) { return result_.add(context, target, member); }))
+      return false;
+    if (context.check(result_.status())) {
+      store_result(context, target, result_.value(), result_.size());
+    } else {
+      result_.give_back(context, target);
+    }
+    return true;
+  }
+
+ private:
+  NewSet result_;
+};
+
+// SINTERCARD and SDIFFCARD; a limit of 0 is none.
+class CountMembers {
+ public:
+  explicit CountMembers(uint64_t limit) : limit_(limit) {}
+  bool operator()(Context& context, SetAlgebra& algebra, size_t budget) {
+    if (!algebra.step(budget, [&](const Element&) { return ++count_ != limit_; })) return false;
+    context.reply().integer(static_cast<int64_t>(count_));
+    return true;
+  }
+
+ private:
+  const uint64_t limit_;
+  uint64_t count_ = 0;
+};
+
+// SUNIONCARD.
+class CountUnion {
+ public:
+  explicit CountUnion(uint64_t limit) : limit_(limit) {}
+  bool operator()(Context& context, SetAlgebra& algebra, size_t budget) {
+    const Key home = context.key(2);
+    bool is_end = algebra.step(budget, [&](const Element& member) {
+      return result_.add(context, home, member) && result_.size() != limit_;
+    });
+    if (!is_end) return false;
+    if (context.check(result_.status())) context.reply().integer(static_cast<int64_t>(result_.size()));
+    result_.give_back(context, home);
+    return true;
+  }
+
+ private:
+  const uint64_t limit_;
+  NewSet result_;
+};
+
+template <typename Goal>
+class AlgebraWork final : public SlicedWork {
+ public:
+  AlgebraWork(SetAlgebra algebra, Goal goal) : algebra_(std::move(algebra)), goal_(std::move(goal)) {}
+  bool step(Context& context) override { return goal_(context, algebra_, kSliceElements); }
+
+ private:
+  SetAlgebra algebra_;
+  Goal goal_;
+};
+
+template <typename Goal>
+void run(Context& context, Operation operation, const AlgebraKeys& keys, Goal goal) {
+  SetAlgebra algebra(operation);
+  if (!algebra.find(context, keys)) return;
+  if (wants_slices(context, algebra.work())) {
+    return context.slice(std::make_unique<AlgebraWork<Goal>>(std::move(algebra), std::move(goal)),
+                         algebra_latches(context, keys));
+  }
+  while (!goal(context, algebra, kWhole)) {
+  }
 }
 
-// The target's old value, of whatever type, makes way for the result; an empty result leaves no key.
-void store_members(Context& context, Operation operation) {
-  Sources sources;
-  if (!sources.find(context, 2, context.argc())) return;
-  Key target = context.key(1);
-  NewSet result(context, target);
-  compute(sources, operation, [&](const Element& member) { return result.add(member); });
-  if (!context.check(result.status())) return;
-  if (!result.value()) {
-    if (context.find_for_write(target)) context.erase(target);
-    return context.reply().integer(0);
+AlgebraKeys all_keys(const Context& context) { return {1, context.argc(), std::nullopt}; }
+AlgebraKeys stored_keys(const Context& context) { return {2, context.argc(), 1}; }
+
+// Behind the keys: [LIMIT limit], and APPROX where it is allowed.
+bool parse_card_options(Context& context, const AlgebraKeys& keys, bool allows_approx, int64_t& limit) {
+  limit = 0;
+  for (size_t i = keys.last; i < context.argc(); ++i) {
+    if (allows_approx && context.is_word(i, "APPROX")) continue;
+    if (!context.is_word(i, "LIMIT") || i + 1 >= context.argc()) return context.syntax_error(), false;
+    if (!context.parse_integer_in(++i, 0, INT64_MAX, limit, "ERR LIMIT can't be negative")) return false;
   }
-  context.find_for_write(target);  // expired: its deletion is logged before
-  if (!context.check(context.database(target).put(target, *result.value(), kNoDeadline))) return;
-  uint64_t size = set_size(*result.value());
-  result.release();
-  context.shard(target).ask_for_cleaning();  // the old value may be large
-  context.changed(target);
-  context.reply().integer(static_cast<int64_t>(size));
+  return true;
+}
+
+template <typename Goal>
+void count(Context& context, Operation operation) {
+  AlgebraKeys keys{};
+  int64_t limit;
+  if (!parse_counted_keys(context, 1, keys)) return;
+  if (!parse_card_options(context, keys, operation == Operation::kUnion, limit)) return;
+  run(context, operation, keys, Goal(static_cast<uint64_t>(limit)));
 }
 
 }  // namespace
 
-void sinter(Context& context) { reply_members(context, Operation::kIntersection); }
-void sdiff(Context& context) { reply_members(context, Operation::kDifference); }
-void sinterstore(Context& context) { store_members(context, Operation::kIntersection); }
-void sunionstore(Context& context) { store_members(context, Operation::kUnion); }
-void sdiffstore(Context& context) { store_members(context, Operation::kDifference); }
-
-void sunion(Context& context) {
-  Sources sources;
-  if (!sources.find(context, 1, context.argc())) return;
-  NewSet result(context, context.key(1));
-  sources.all([&](const Element& member) { return result.add(member); });
-  if (!context.check(result.status())) return;
-  Reply& reply = context.reply();
-  if (!result.value()) return reply.set(0);
-  reply.set(set_size(*result.value()));
-  // The bytes go with the result: nothing may be replied by reference without a pin, which reply_many() sets.
-  set_visit(*result.value(), [&](const Element& member) { reply_many(context, reply, member); });
+void sinter(Context& context) { run(context, Operation::kIntersection, all_keys(context), ReplyMembers()); }
+void sdiff(Context& context) { run(context, Operation::kDifference, all_keys(context), ReplyMembers()); }
+void sunion(Context& context) { run(context, Operation::kUnion, all_keys(context), ReplyUnion()); }
+void sinterstore(Context& context) {
+  run(context, Operation::kIntersection, stored_keys(context), StoreMembers());
 }
-
-void sintercard(Context& context) {
-  int64_t keys;
-  int64_t limit = 0;
-  if (!context.parse_integer_in(1, 1, INT64_MAX, keys, "ERR numkeys should be greater than 0")) return;
-  size_t room = context.argc() - 2;
-  if (static_cast<uint64_t>(keys) > room) {
-    return context.reply().error("ERR Number of keys can't be greater than number of args");
-  }
-  size_t keys_end = 2 + static_cast<size_t>(keys);
-  for (size_t i = keys_end; i < context.argc(); i += 2) {
-    if (!context.is_word(i, "LIMIT") || i + 1 >= context.argc()) return context.syntax_error();
-    if (!context.parse_integer_in(i + 1, 0, INT64_MAX, limit, "ERR LIMIT can't be negative")) return;
-  }
-  Sources sources;
-  if (!sources.find(context, 2, keys_end)) return;
-  int64_t count = 0;
-  sources.intersection([&](const Element&) { return ++count != limit; });
-  context.reply().integer(count);
+void sdiffstore(Context& context) {
+  run(context, Operation::kDifference, stored_keys(context), StoreMembers());
 }
+void sunionstore(Context& context) { run(context, Operation::kUnion, stored_keys(context), StoreMembers()); }
+void sintercard(Context& context) { count<CountMembers>(context, Operation::kIntersection); }
+void sdiffcard(Context& context) { count<CountMembers>(context, Operation::kDifference); }
+void sunioncard(Context& context) { count<CountUnion>(context, Operation::kUnion); }
 
 }  // namespace strata

@@ -165,6 +165,21 @@ constexpr KeySpec kKeysBeforeTimeout[] = {{.flags = kKeyRW | kKeyAccess | kKeyDe
 constexpr KeySpec kCountedKeysBehindTimeout[] = {
     {.flags = kKeyRW | kKeyAccess | kKeyDelete, .index = 2, .count_index = 0, .first_key = 1}};
 constexpr const char* kDoubleTimeout = "6.0.0=`timeout` is interpreted as a double instead of an integer.";
+constexpr const char* kDifferenceComplexity =
+    "O(L + (N-K)log(N)) worst case where L is the total number of elements in all the sets, N is the size of "
+    "the first set, and K is the size of the result set.";
+constexpr const char* kIntersectionComplexity =
+    "O(N*K)+O(M*log(M)) worst case with N being the smallest input sorted set, K being the number of input "
+    "sorted sets and M being the number of elements in the resulting sorted set.";
+
+constexpr KeySpec kCountedKeys[] = {{.flags = kKeyRO | kKeyAccess, .count_index = 0, .first_key = 1}};
+constexpr KeySpec kPoppedKeys[] = {
+    {.flags = kKeyRW | kKeyAccess | kKeyDelete, .count_index = 0, .first_key = 1}};
+constexpr KeySpec kTargetAndCountedKeys[] = {
+    {.flags = kKeyOW | kKeyUpdate},
+    {.flags = kKeyRO | kKeyAccess, .index = 2, .count_index = 0, .first_key = 1}};
+constexpr KeySpec kTargetAndSource[] = {{.flags = kKeyOW | kKeyUpdate},
+                                        {.flags = kKeyRO | kKeyAccess, .index = 2}};
 
 // clang-format off
 constexpr Command kSortedSetCommands[] = {
@@ -276,6 +291,53 @@ constexpr Command kSortedSetCommands[] = {
      .acl = kAclSortedSet, .since = "6.2.0", .complexity = "O(N) where N is the number of elements returned",
      .summary = "Get one or multiple random elements from a sorted set", .run = zrandmember,
      .tips = "nondeterministic_output"},
+    {.name = "zrangestore", .syntax = "dst src min max [BYSCORE | BYLEX] [REV] [LIMIT offset count]",
+     .flags = kWrite | kDenyOom, .keys = kTargetAndSource, .acl = kAclSortedSet, .since = "6.2.0",
+     .complexity = "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements stored "
+                   "into the destination key.",
+     .summary = "Store a range of members from sorted set into another key", .run = zrangestore},
+    {.name = "zmpop", .syntax = "numkeys key [key ...] <MIN | MAX> [COUNT count]", .flags = kWrite | kMovableKeys,
+     .keys = kPoppedKeys, .acl = kAclSortedSet, .since = "7.0.0",
+     .complexity = "O(K) + O(M*log(N)) where K is the number of provided keys, N being the number of elements in the "
+                   "sorted set, and M being the number of elements popped.",
+     .summary = "Remove and return members with scores in a sorted set", .run = zmpop},
+    {.name = "zunion",
+     .syntax = "numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE <SUM | MIN | MAX | COUNT>] [WITHSCORES]",
+     .flags = kReadOnly | kMovableKeys, .keys = kCountedKeys, .acl = kAclSortedSet, .since = "6.2.0",
+     .complexity = "O(N)+O(M*log(M)) with N being the sum of the sizes of the input sorted sets, and M being the number of "
+                   "elements in the resulting sorted set.",
+     .summary = "Add multiple sorted sets", .run = zunion,
+     .history = "8.8.0=Added the `COUNT` aggregation."},
+    {.name = "zunionstore",
+     .syntax = "destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE <SUM | MIN | MAX | COUNT>]",
+     .flags = kWrite | kDenyOom | kMovableKeys, .keys = kTargetAndCountedKeys, .acl = kAclSortedSet,
+     .since = "2.0.0",
+     .complexity = "O(N)+O(M log(M)) with N being the sum of the sizes of the input sorted sets, and M being the number of "
+                   "elements in the resulting sorted set.",
+     .summary = "Add multiple sorted sets and store the resulting sorted set in a new key", .run = zunionstore,
+     .history = "8.8.0=Added the `COUNT` aggregation."},
+    {.name = "zinter",
+     .syntax = "numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE <SUM | MIN | MAX | COUNT>] [WITHSCORES]",
+     .flags = kReadOnly | kMovableKeys, .keys = kCountedKeys, .acl = kAclSortedSet, .since = "6.2.0",
+     .complexity = kIntersectionComplexity, .summary = "Intersect multiple sorted sets", .run = zinter,
+     .history = "8.8.0=Added the `COUNT` aggregation."},
+    {.name = "zinterstore",
+     .syntax = "destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE <SUM | MIN | MAX | COUNT>]",
+     .flags = kWrite | kDenyOom | kMovableKeys, .keys = kTargetAndCountedKeys, .acl = kAclSortedSet,
+     .since = "2.0.0", .complexity = kIntersectionComplexity,
+     .summary = "Intersect multiple sorted sets and store the resulting sorted set in a new key",
+     .run = zinterstore, .history = "8.8.0=Added the `COUNT` aggregation."},
+    {.name = "zdiff", .syntax = "numkeys key [key ...] [WITHSCORES]", .flags = kReadOnly | kMovableKeys,
+     .keys = kCountedKeys, .acl = kAclSortedSet, .since = "6.2.0", .complexity = kDifferenceComplexity,
+     .summary = "Subtract multiple sorted sets", .run = zdiff},
+    {.name = "zdiffstore", .syntax = "destination numkeys key [key ...]",
+     .flags = kWrite | kDenyOom | kMovableKeys, .keys = kTargetAndCountedKeys, .acl = kAclSortedSet,
+     .since = "6.2.0", .complexity = kDifferenceComplexity,
+     .summary = "Subtract multiple sorted sets and store the resulting sorted set in a new key", .run = zdiffstore},
+    {.name = "zintercard", .syntax = "numkeys key [key ...] [LIMIT limit]", .flags = kReadOnly | kMovableKeys,
+     .keys = kCountedKeys, .acl = kAclSortedSet, .since = "7.0.0",
+     .complexity = "O(N*K) worst case with N being the smallest input sorted set, K being the number of input sorted sets.",
+     .summary = "Intersect multiple sorted sets and return the cardinality of the result", .run = zintercard},
     {.name = "zremrangebyrank", .syntax = "key start stop", .flags = kWrite, .keys = kFirstKeyDelete,
      .acl = kAclSortedSet, .since = "2.0.0", .complexity = kRemoveComplexity,
      .summary = "Remove all members in a sorted set within the given indexes", .run = zremrangebyrank},

@@ -13,6 +13,7 @@ void zrangebyscore(Context& context);
 void zrevrangebyscore(Context& context);
 void zrangebylex(Context& context);
 void zrevrangebylex(Context& context);
+void zrangestore(Context& context);
 void zcount(Context& context);
 void zlexcount(Context& context);
 void zremrangebyrank(Context& context);
@@ -27,6 +28,7 @@ void zrank(Context& context);
 void zrevrank(Context& context);
 void zpopmin(Context& context);
 void zpopmax(Context& context);
+void zmpop(Context& context);
 void zscan(Context& context);
 void zrandmember(Context& context);
 
@@ -34,5 +36,14 @@ void zrandmember(Context& context);
 void bzpopmin(Context& context);
 void bzpopmax(Context& context);
 void bzmpop(Context& context);
+
+// sorted_sets_algebra.cc: unions, intersections, differences.
+void zunion(Context& context);
+void zinter(Context& context);
+void zdiff(Context& context);
+void zunionstore(Context& context);
+void zinterstore(Context& context);
+void zdiffstore(Context& context);
+void zintercard(Context& context);
 
 }  // namespace strata

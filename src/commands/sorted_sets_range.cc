@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <limits>
+#include <memory>
 #include <optional>
+#include <utility>
 
 #include "base/assert.h"
+#include "commands/algebra.h"
 #include "commands/collections.h"
 #include "commands/sorted_sets.h"
 #include "text/ascii.h"
@@ -138,6 +141,9 @@ Ranks resolve(const Value& zset, const RangeSpec& range, bool reverse) {
 struct Form {
   std::optional<By> by;
   std::optional<bool> is_reverse;
+  bool is_stored = false;  // ZRANGESTORE: the target stands before the source
+
+  size_t source() const { return is_stored ? 2 : 1; }
 };
 
 struct Options {
@@ -150,7 +156,7 @@ struct Options {
 
 bool parse_option(Context& context, const Form& form, size_t& i, Options& options, bool& has_by,
                   bool& has_rev) {
-  if (context.is_word(i, "WITHSCORES")) {
+  if (!form.is_stored && context.is_word(i, "WITHSCORES")) {
     options.with_scores = true;
   } else if (context.is_word(i, "LIMIT") && i + 2 < context.argc()) {
     if (!context.parse_integer(i + 1, options.offset) || !context.parse_integer(i + 2, options.limit))
@@ -176,7 +182,7 @@ bool parse_options(Context& context, const Form& form, Options& options) {
   options.is_reverse = form.is_reverse.value_or(false);
   bool has_by = false;
   bool has_rev = false;
-  for (size_t i = 4; i < context.argc(); ++i) {
+  for (size_t i = form.source() + 3; i < context.argc(); ++i) {
     if (!parse_option(context, form, i, options, has_by, has_rev)) return false;
   }
   if (options.limit != -1 && options.by == By::kRank) {
@@ -201,7 +207,30 @@ Ranks limited(Ranks ranks, const Options& options) {
   return {first, first + count};
 }
 
+void reply_member(Context& context, const Element& member, double score, bool with_scores) {
+  Reply& reply = context.reply();
+  if (with_scores && reply.resp3()) reply.array(2);
+  reply_many(context, reply, member);
+  if (with_scores) reply.double_(score);
+}
+
+void reply_range_in_slices(Context& context, Ranks ranks, const Options& options) {
+  in_slices(context, false, [ranks, options, shown = uint64_t{0}](Context& slice) mutable {
+    if (shown == 0)
+      slice.reply().array(ranks.count() * (options.with_scores && !slice.reply().resp3() ? 2 : 1));
+    const uint64_t some = std::min<uint64_t>(ranks.count() - shown, kSliceElements);
+    const uint64_t first = options.is_reverse ? ranks.last - shown - some : ranks.first + shown;
+    zset_visit(latched_entry(slice)->value(), first, first + some, options.is_reverse,
+               [&](const Element& member, double score) {
+                 reply_member(slice, member, score, options.with_scores);
+               });
+    shown += some;
+    return shown == ranks.count();
+  });
+}
+
 void reply_range(Context& context, const Value& zset, Ranks ranks, const Options& options) {
+  if (wants_slices(context, ranks.count())) return reply_range_in_slices(context, ranks, options);
   Reply& reply = context.reply();
   if (!options.with_scores) {
     reply.array(ranks.count());
@@ -209,30 +238,77 @@ void reply_range(Context& context, const Value& zset, Ranks ranks, const Options
                [&](const Element& member, double) { reply_many(context, reply, member); });
     return;
   }
-  bool is_nested = reply.resp3();
-  reply.array(is_nested ? ranks.count() : 2 * ranks.count());
-  zset_visit(zset, ranks.first, ranks.last, options.is_reverse, [&](const Element& member, double score) {
-    if (is_nested) reply.array(2);
-    reply_many(context, reply, member);
-    reply.double_(score);
-  });
+  reply.array(reply.resp3() ? ranks.count() : 2 * ranks.count());
+  zset_visit(zset, ranks.first, ranks.last, options.is_reverse,
+             [&](const Element& member, double score) { reply_member(context, member, score, true); });
+}
+
+// Options, then bounds; the ranks of what is asked for. False: an error was replied. Null: no such key.
+bool find_range(Context& context, const Form& form, Options& options, Entry*& entry, Ranks& ranks) {
+  if (!parse_options(context, form, options)) return false;
+  // Ranges by score and member name their high end first when they are reversed.
+  const bool is_swapped = options.is_reverse && options.by != By::kRank;
+  const size_t bounds = form.source() + 1;
+  RangeSpec range;
+  if (!parse_range(context, options.by, bounds + is_swapped, bounds + !is_swapped, range)) return false;
+  if (!context.find(context.key(form.source()), Type::kZset, entry)) return false;
+  if (!entry) return true;
+  ranks = resolve(entry->value(), range, options.is_reverse);
+  if (options.by != By::kRank) ranks = limited(ranks, options);
+  return true;
 }
 
 void range_command(Context& context, const Form& form) {
   Options options;
-  if (!parse_options(context, form, options)) return;
-  // Ranges by score and member name their high end first when they are reversed.
-  bool is_swapped = options.is_reverse && options.by != By::kRank;
-  RangeSpec range;
-  if (!parse_range(context, options.by, is_swapped ? 3 : 2, is_swapped ? 2 : 3, range)) return;
   Entry* entry;
-  if (!context.find(context.key(1), Type::kZset, entry)) return;
+  Ranks ranks;
+  if (!find_range(context, form, options, entry, ranks)) return;
   if (!entry) return context.reply().empty_array();
-  Value zset = entry->value();
-  Ranks ranks = resolve(zset, range, options.is_reverse);
-  if (options.by != By::kRank) ranks = limited(ranks, options);
-  reply_range(context, zset, ranks, options);
+  reply_range(context, entry->value(), ranks, options);
 }
+
+// Copies the range into a sorted set of its own, from where it stopped.
+class StoreRange final : public SlicedWork {
+ public:
+  StoreRange(const Value& source, Ranks ranks) : source_(source), next_(ranks.first), ranks_(ranks) {}
+
+  bool step(Context& context) override { return run(context, kSliceElements); }
+
+  bool run(Context& context, uint64_t budget) {
+    const Key target = context.key(1);
+    const DataContext data = context.data(target);
+    const uint64_t end = next_ + std::min<uint64_t>(ranks_.last - next_, budget);
+    Status status;
+    zset_visit(source_, next_, end, false, [&](const Element& member, double score) {
+      if (status) status = add(data, context.options().zset, member, score);
+    });
+    next_ = end;
+    if (!status) {
+      if (result_) context.database(target).discard(*result_);
+      return context.check(status), true;
+    }
+    if (next_ < ranks_.last) return false;
+    store_result(context, target, result_, ranks_.count());
+    return true;
+  }
+
+ private:
+  Status add(const DataContext& data, const ZsetLimits& limits, const Element& member, double score) {
+    char scratch[kIntegerTextBytes];
+    const Bytes text = element_text(member, scratch);
+    if (!result_) {
+      TRY_ASSIGN(result_, zset_create(data, limits, text.size()));
+    }
+    TRY_ASSIGN(ZaddResult added, zset_add(data, limits, *result_, score, text));
+    STRATA_ASSERT(added.change == ZaddChange::kAdded);
+    return {};
+  }
+
+  const Value source_;  // unchanged while its key is latched
+  uint64_t next_;
+  const Ranks ranks_;
+  std::optional<Value> result_;
+};
 
 void count_range(Context& context, By by) {
   RangeSpec range;
@@ -288,6 +364,18 @@ void zrangebyscore(Context& context) { range_command(context, {By::kScore, false
 void zrevrangebyscore(Context& context) { range_command(context, {By::kScore, true}); }
 void zrangebylex(Context& context) { range_command(context, {By::kLex, false}); }
 void zrevrangebylex(Context& context) { range_command(context, {By::kLex, true}); }
+void zrangestore(Context& context) {
+  Options options;
+  Entry* entry;
+  Ranks ranks;
+  if (!find_range(context, {.is_stored = true}, options, entry, ranks)) return;
+  if (!entry) return store_result(context, context.key(1), std::nullopt, 0);
+  const bool is_sliced = wants_slices(context, ranks.count());
+  auto work = std::make_unique<StoreRange>(entry->value(), ranks);
+  if (is_sliced) return context.slice(std::move(work), algebra_latches(context, {2, 3, 1}));
+  work->run(context, UINT64_MAX);
+}
+
 void zcount(Context& context) { count_range(context, By::kScore); }
 void zlexcount(Context& context) { count_range(context, By::kLex); }
 void zremrangebyrank(Context& context) { remove_range(context, By::kRank); }

@@ -1,6 +1,7 @@
 // Single members and their scores; popping, scanning, choosing at random.
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -37,14 +38,17 @@ void reply_popped(Reply& reply, bool is_nested, const Element& member, double sc
   reply.double_(score);
 }
 
-// A tree, in which taking members away needs no memory.
-void pop_in_slices(Context& context, bool from_high_end, uint64_t count, bool is_nested) {
-  in_slices(context, true, [from_high_end, is_nested, count, left = count](Context& slice) mutable {
-    const Key key = slice.key(1);
-    Entry* entry = latched_entry(slice);
+// A tree, in which taking members away needs no memory. The key is args[key_at]; `head` replies what comes
+// before the members.
+template <typename Head>
+void pop_in_slices(Context& context, size_t key_at, bool from_high_end, uint64_t count, bool is_nested,
+                   Head head) {
+  auto step = [=, left = count](Context& slice) mutable {
+    const Key key = slice.key(key_at);
+    Entry* entry = slice.database(key).find(key);
     Value zset = entry->value();
     Reply& reply = slice.reply();
-    if (left == count) reply.array(is_nested ? count : 2 * count);
+    if (left == count) head(slice);
     const uint64_t some = std::min<uint64_t>(left, kSliceElements);
     Status popped =
         zset_pop(slice.data(key), zset, from_high_end, some,
@@ -58,7 +62,9 @@ void pop_in_slices(Context& context, bool from_high_end, uint64_t count, bool is
       entry->set_value(zset);
     }
     return is_last;
-  });
+  };
+  context.slice(std::make_unique<SlicedStep<decltype(step)>>(std::move(step)),
+                {{.arg = key_at, .is_exclusive = true}});
 }
 
 // Without a count: member and score, or nothing. With one, RESP3 has pairs in an array.
@@ -77,7 +83,8 @@ void pop(Context& context, bool from_high_end) {
   count = std::min(count, size);
   bool is_nested = has_count && reply.resp3();
   if (zset.encoding != Encoding::kListpack && wants_slices(context, count))
-    return pop_in_slices(context, from_high_end, count, is_nested);
+    return pop_in_slices(context, 1, from_high_end, count, is_nested,
+                         [=](Context& slice) { slice.reply().array(is_nested ? count : 2 * count); });
   bool is_first = true;
   Status popped =
       zset_pop(context.data(key), zset, from_high_end, count, [&](const Element& member, double score) {
@@ -85,6 +92,57 @@ void pop(Context& context, bool from_high_end) {
         is_first = false;
         reply_popped(reply, is_nested, member, score);
       });
+  store_rest(context, key, entry, zset, popped && count == size, popped ? count : 0);
+  context.check(popped);
+}
+
+// numkeys key [key …] MIN|MAX [COUNT count]
+struct PopArguments {
+  size_t keys_end = 0;
+  bool from_high_end = false;
+  uint64_t count = 1;
+};
+
+bool parse_zmpop(Context& context, PopArguments& parsed) {
+  int64_t keys;
+  if (!context.parse_integer_in(1, 1, INT64_MAX, keys, "ERR numkeys should be greater than 0")) return false;
+  if (static_cast<uint64_t>(keys) > context.argc() - 3) return context.syntax_error(), false;
+  parsed.keys_end = 2 + static_cast<size_t>(keys);
+  parsed.from_high_end = context.is_word(parsed.keys_end, "MAX");
+  if (!parsed.from_high_end && !context.is_word(parsed.keys_end, "MIN")) return context.syntax_error(), false;
+  bool has_count = false;
+  for (size_t i = parsed.keys_end + 1; i < context.argc(); i += 2) {
+    if (has_count || i + 1 == context.argc() || !context.is_word(i, "COUNT"))
+      return context.syntax_error(), false;
+    has_count = true;
+    int64_t count;
+    if (!context.parse_integer_in(i + 1, 1, INT64_MAX, count, "ERR count should be greater than 0"))
+      return false;
+    parsed.count = static_cast<uint64_t>(count);
+  }
+  return true;
+}
+
+// The key, and an array of pairs in both protocols.
+void pop_from(Context& context, size_t key_at, Entry* entry, const PopArguments& arguments) {
+  const Key key = context.key(key_at);
+  Value zset = entry->value();
+  const uint64_t size = zset_size(zset);
+  const uint64_t count = std::min(arguments.count, size);
+  auto head = [=](Context& slice) {
+    slice.reply().array(2);
+    slice.reply().bulk(slice.arg(key_at));
+    slice.reply().array(count);
+  };
+  if (zset.encoding != Encoding::kListpack && wants_slices(context, count))
+    return pop_in_slices(context, key_at, arguments.from_high_end, count, true, head);
+  bool is_first = true;
+  Status popped = zset_pop(context.data(key), zset, arguments.from_high_end, count,
+                           [&](const Element& member, double score) {
+                             if (is_first) head(context);
+                             is_first = false;
+                             reply_popped(context.reply(), true, member, score);
+                           });
   store_rest(context, key, entry, zset, popped && count == size, popped ? count : 0);
   context.check(popped);
 }
@@ -159,6 +217,17 @@ void zrank(Context& context) { rank(context, false); }
 void zrevrank(Context& context) { rank(context, true); }
 void zpopmin(Context& context) { pop(context, false); }
 void zpopmax(Context& context) { pop(context, true); }
+
+void zmpop(Context& context) {
+  PopArguments arguments;
+  if (!parse_zmpop(context, arguments)) return;
+  for (size_t i = 2; i < arguments.keys_end; ++i) {
+    Entry* entry;
+    if (!context.find_for_write(context.key(i), Type::kZset, entry)) return;
+    if (entry) return pop_from(context, i, entry, arguments);
+  }
+  context.reply().null_array();
+}
 
 void zscan(Context& context) {
   ScanArguments arguments;

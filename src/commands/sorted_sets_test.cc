@@ -66,5 +66,24 @@ TEST_F(SortedSetsTest, PoppingAndRemovingRangesEmptiesTheKey) {
   EXPECT_EQ(db.logged(), "ZPOPMAX z\nZREMRANGEBYSCORE z 2 2\nZPOPMIN z\nZPOPMIN z 9\n");
 }
 
+TEST_F(SortedSetsTest, StoredResultsAreLoggedAsTheyCameAndEmptyOnesDeleteTheTarget) {
+  db.run("ZADD a 1 x 2 y");
+  db.run("ZADD b 10 y");
+  db.run("SET target text");
+  db.logged();
+  EXPECT_EQ(db.run("ZUNIONSTORE target 2 a b WEIGHTS 2 1"), ":2\r\n");
+  EXPECT_EQ(db.run("ZRANGE target 0 -1 WITHSCORES"), "*4\r\n$1\r\nx\r\n$1\r\n2\r\n$1\r\ny\r\n$2\r\n14\r\n");
+  EXPECT_EQ(db.run("ZRANGESTORE target a 1 1"), ":1\r\n");
+  EXPECT_EQ(db.run("ZINTERSTORE target 2 a none"), ":0\r\n");
+  EXPECT_EQ(db.entry("target"), nullptr);
+  EXPECT_EQ(db.run("ZDIFFSTORE none 1 missing"), ":0\r\n");
+  EXPECT_EQ(db.changes, 0u);
+  EXPECT_EQ(db.logged(),
+            "ZUNIONSTORE target 2 a b WEIGHTS 2 1\nZRANGESTORE target a 1 1\nZINTERSTORE target 2 a none\n");
+  EXPECT_EQ(db.run("ZMPOP 2 none a MAX COUNT 9"),
+            "*2\r\n$1\r\na\r\n*2\r\n*2\r\n$1\r\ny\r\n$1\r\n2\r\n*2\r\n$1\r\nx\r\n$1\r\n1\r\n");
+  EXPECT_EQ(db.entry("a"), nullptr);
+}
+
 }  // namespace
 }  // namespace strata

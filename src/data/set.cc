@@ -206,6 +206,42 @@ bool set_contains(const Value& set, const Element& member) {
   return set_contains(set, element_text(member, scratch));
 }
 
+namespace {
+
+// As many look-ups as a core has misses under way, about.
+constexpr size_t kTogether = 16;
+
+size_t filter_by_table(const Table& table, std::span<Element> members, bool wanted) {
+  char scratch[kTogether][kIntegerTextBytes];
+  Bytes texts[kTogether];
+  uint64_t hashes[kTogether];
+  size_t kept = 0;
+  for (size_t first = 0; first < members.size(); first += kTogether) {
+    const size_t count = std::min(kTogether, members.size() - first);
+    for (size_t i = 0; i < count; ++i) {
+      texts[i] = element_text(members[first + i], scratch[i]);
+      hashes[i] = table.hash(texts[i]);
+      table.prefetch_bucket(hashes[i]);
+    }
+    for (size_t i = 0; i < count; ++i) table.prefetch_entry(hashes[i]);
+    for (size_t i = 0; i < count; ++i) {
+      if ((table.find(texts[i], hashes[i]) != nullptr) == wanted) members[kept++] = members[first + i];
+    }
+  }
+  return kept;
+}
+
+}  // namespace
+
+size_t set_filter(const Value& set, std::span<Element> members, bool wanted) {
+  if (set.encoding == Encoding::kTable) return filter_by_table(*table_of(set), members, wanted);
+  size_t kept = 0;
+  for (const Element& member : members) {
+    if (set_contains(set, member) == wanted) members[kept++] = member;
+  }
+  return kept;
+}
+
 Result<bool> set_add(const DataContext& context, const SetLimits& limits, Value& set, Bytes member) {
   if (set.encoding == Encoding::kTable) return add_to_table(context, set, member);
   if (set.encoding == Encoding::kIntset) return add_to_intset(context, limits, set, member);

@@ -19,6 +19,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "base/bytes.h"
 #include "base/function_ref.h"
@@ -60,6 +61,10 @@ uint64_t set_size(const Value& set);
 size_t set_memory(const Value& set, size_t samples = 0);
 bool set_contains(const Value& set, Bytes member);
 bool set_contains(const Value& set, const Element& member);
+
+// Keeps, in order and at the front, those members that are in the set (`wanted` true) or that are not
+// (false), and returns their number. A table is asked for many at once, so that cache misses overlap.
+size_t set_filter(const Value& set, std::span<Element> members, bool wanted);
 
 // True when the member is new.
 [[nodiscard]] Result<bool> set_add(const DataContext& context, const SetLimits& limits, Value& set,

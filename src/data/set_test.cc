@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "base/hash.h"
 #include "data/blob.h"
@@ -52,6 +53,31 @@ class SetTest : public ::testing::Test {
   SetLimits limits_;
   Value set_{Type::kSet, Encoding::kIntset, nullptr};
 };
+
+TEST_F(SetTest, FiltersManyMembersAsItWouldOneByOne) {
+  for (const char* first : {"1", "x", "long"}) {
+    const bool is_table = Bytes(first) == "long";
+    start(first, is_table ? 1000 : 1);
+    for (int i = 0; i < (is_table ? 500 : 50); i += 2) add(std::to_string(i));
+    if (Bytes(first) == "x") add("x");
+    std::vector<std::string> texts;
+    for (int i = 0; i < 500; ++i) texts.push_back(std::to_string(i));
+    for (bool wanted : {true, false}) {
+      std::vector<Element> members;
+      std::vector<std::string> expected;
+      for (int i = 0; i < 500; ++i) {
+        const auto& member = texts[static_cast<size_t>(i)];
+        members.push_back(i % 3 == 0 ? Element::of(int64_t{i}) : Element::of(member));
+        if (set_contains(set_, member) == wanted) expected.push_back(member);
+      }
+      members.resize(set_filter(set_, members, wanted));
+      std::vector<std::string> kept;
+      for (const Element& member : members) kept.push_back(text(member));
+      EXPECT_EQ(kept, expected) << first << wanted;
+      EXPECT_FALSE(kept.empty());
+    }
+  }
+}
 
 TEST_F(SetTest, BeginsInTheFormThatFits) {
   EXPECT_EQ(set_.encoding, Encoding::kIntset);

@@ -52,6 +52,7 @@ COMPARISONS = {
     b"hvals": by(unordered), b"spop": by(unordered), b"hgetall": by(pairs),
     b"randomkey": by(shape), b"srandmember": by(shape), b"hrandfield": by(shape),
     b"hscan": by(pairs), b"sscan": by(unordered),
+    b"randomkey": by(shape), b"srandmember": by(shape), b"zrandmember": by(shape), b"zscan": by(unordered),
     b"ttl": within(SECONDS_APART), b"pttl": within(SECONDS_APART * 1000),
     b"expiretime": within(SECONDS_APART), b"pexpiretime": within(SECONDS_APART * 1000),
     b"object encoding": encodings, b"object idletime": within(SECONDS_APART), b"object refcount": by(shape),
@@ -72,6 +73,10 @@ def comparison_of(command):
         return by(shape)  # The order of a set is each server's own affair.
     if name == b"lpos" and b"-9223372036854775808" in command:
         return lambda ours, theirs: True  # 7.2 refuses this rank, 7.0 does not yet (LPOS, release notes of 7.2).
+    if name in (b"zrank", b"zrevrank") and len(command) > 3:
+        return lambda ours, theirs: True  # WITHSCORE came with 7.2.
+    if name[:6] in (b"zunion", b"zinter") and b"count" in command:
+        return lambda ours, theirs: True  # AGGREGATE COUNT came with 8.8.
     return COMPARISONS.get(two_words) or COMPARISONS.get(name, EXACT)
 
 

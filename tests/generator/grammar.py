@@ -13,6 +13,7 @@ import re
 
 from grammar_dump import DUMP_GROUPS, DumpWords
 from grammar_members import MEMBER_GROUPS, MemberWords
+import grammar_zsets
 from grammar_sort import SORT_GROUPS, SORT_OWN_KEYS, SortWords
 
 STRINGS = """
@@ -178,7 +179,7 @@ OWN_KEYS = {"strings": 0, "lists": 3, "hashes": 6, "sets": 8, "zsets": 10, **SOR
 # A word put in a wrong place by a mutation; no small positive number, which could become a soon deadline.
 ODD_WORDS = [b"", b"abc", b"-1", b"9223372036854775807", b"-9223372036854775808", b"9223372036854775808", b"1.5",
              b"nx", b"count", b"withscores", b"0", b"nan", b" 1", b"1e500", b"get", b"\xff\xfe"]
-NEVER_MUTATED = {b"spop", b"flushall", b"flushdb"}
+NEVER_MUTATED = {b"spop", b"flushall", b"flushdb", *grammar_zsets.NEVER_MUTATED}
 MUTATION_CHANCE = 0.04
 TRANSACTION_CHANCE = 0.03
 
@@ -273,6 +274,9 @@ class Words(SortWords, DumpWords, MemberWords):
         return self.random.choice([b"-1", b"0", b"-9223372036854775808"])
 
 
+grammar_zsets.extend(GROUPS, OWN_KEYS, Words)
+
+
 def parse(template):
     """A template as nested tuples: ("all", parts), ("one", choices), ("maybe", choices), ("repeat", part), or a word."""
     tokens = re.findall(r"[\[\](){}<>|]|(?:\\.|[^\s\[\]()<>|])+", template)
@@ -333,7 +337,7 @@ class Grammar:
         self.expand(self.random.choice(self.templates[self.words.group]), out)
         if self.random.random() < 0.05:
             out[0] = out[0].upper()
-        if self.random.random() < MUTATION_CHANCE and out[0].lower() not in NEVER_MUTATED:
+        if self.random.random() < MUTATION_CHANCE and NEVER_MUTATED.isdisjoint((out[0].lower(), out[-1], *out[1:3])):
             self.mutate(out)
         return out
 
