@@ -53,6 +53,7 @@ struct DataOptions {
   HashLimits hash;
   SetLimits set;
   ZsetLimits zset;
+  int64_t hll_sparse_max_bytes = 3000;  // of a sparse HyperLogLog, its header included
   int64_t max_bulk_bytes = 512LL * 1024 * 1024;  // proto-max-bulk-len: also the longest string
 };
 

@@ -341,6 +341,9 @@ constexpr Directive kDirectives[] = {
      .alias = "zset-max-ziplist-value",
      .kind = kMemory,
      .number = number<&Options::data, &DataOptions::zset, &ZsetLimits::packed_value_bytes>},
+    {.name = "hll-sparse-max-bytes",
+     .kind = kMemory,
+     .number = number<&Options::data, &DataOptions::hll_sparse_max_bytes>},
 
     // persistence
     {.name = "dir",

@@ -180,7 +180,6 @@ constexpr Directive kDirectives[] = {
     flag("lazyfree-lazy-user-del", "no", kLazyFree),
     flag("lazyfree-lazy-user-flush", "no", kLazyFree),
     integer("list-compress-depth", "0", 0, kInt, "lists are not compressed in memory"),
-    memory("hll-sparse-max-bytes", "3000", 0, "there are no HyperLogLogs yet"),
     memory("stream-node-max-bytes", "4096", 0, kStreams),
     integer("stream-node-max-entries", "100", 0, kLong, kStreams),
     integer("tracking-table-max-keys", "1000000", 0, kLong, "client-side caching is not there yet"),
