@@ -13,5 +13,8 @@ extern const CommandGroup kListGroup;
 extern const CommandGroup kHashGroup;
 extern const CommandGroup kSetGroup;
 extern const CommandGroup kSortedSetGroup;
+extern const CommandGroup kBitmapGroup;
+extern const CommandGroup kHyperLogLogGroup;
+extern const CommandGroup kGeoGroup;
 
 }  // namespace strata
