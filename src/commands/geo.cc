@@ -236,17 +236,19 @@ constexpr Command kGeoCommands[] = {
      .run = georadiusbymember_ro, .deprecated_since = "6.2.0",
      .replaced_by = "`GEOSEARCH` with the `BYRADIUS` and `FROMMEMBER` arguments"},
     {.name = "geosearch",
-     .syntax = "key [FROMMEMBER member | FROMLONLAT longitude latitude] <BYRADIUS radius <M | KM | FT | MI> | "
-               "BYBOX width height <M | KM | FT | MI> | BYPOLYGON vertices longitude latitude [longitude latitude ...]> "
+     .syntax = "key <<FROMMEMBER member | FROMLONLAT longitude latitude> <BYRADIUS radius <M | KM | FT | MI> | "
+               "BYBOX width height <M | KM | FT | MI>> | BYPOLYGON vertices longitude latitude longitude latitude "
+               "longitude latitude [longitude latitude ...]> "
                "[ASC | DESC] [COUNT count [ANY]] [WITHCOORD] [WITHDIST] [WITHHASH]",
      .flags = kReadOnly, .keys = kFirstKeyRead, .acl = kAclGeo, .since = "6.2.0", .complexity = kSearchComplexity,
      .summary = "Query a sorted set representing a geospatial index to fetch members inside an area of a box, a circle "
                 "or a polygon.",
      .run = geosearch, .history = "7.0.0=Added support for uppercase unit names.|9.0.0=Added the `BYPOLYGON` option."},
     {.name = "geosearchstore",
-     .syntax = "destination source [FROMMEMBER member | FROMLONLAT longitude latitude] "
-               "<BYRADIUS radius <M | KM | FT | MI> | BYBOX width height <M | KM | FT | MI> | "
-               "BYPOLYGON vertices longitude latitude [longitude latitude ...]> [ASC | DESC] [COUNT count [ANY]] "
+     .syntax = "destination source <<FROMMEMBER member | FROMLONLAT longitude latitude> <BYRADIUS radius <M | KM | FT | MI> | "
+               "BYBOX width height <M | KM | FT | MI>> | BYPOLYGON vertices longitude latitude longitude latitude "
+               "longitude latitude [longitude latitude ...]> "
+               "[ASC | DESC] [COUNT count [ANY]] "
                "[STOREDIST]",
      .flags = kWrite | kDenyOom, .keys = kTargetAndSource, .acl = kAclGeo, .since = "6.2.0",
      .complexity = kSearchComplexity,

@@ -9,7 +9,7 @@
 // members all of it is done in slices (sliced.h), while the keys are latched.
 
 #include <algorithm>
-#include <array>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -17,6 +17,7 @@
 #include "commands/algebra.h"
 #include "commands/collections.h"
 #include "commands/sets.h"
+#include "data/hyperloglog.h"
 
 namespace strata {
 namespace {
@@ -258,6 +259,27 @@ class CountUnion {
   NewSet result_;
 };
 
+// SUNIONCARD … APPROX: a HyperLogLog instead of the union, 16 KiB whatever the sets' sizes.
+class EstimateUnion {
+ public:
+  explicit EstimateUnion(uint64_t limit) : limit_(limit) {}
+  bool operator()(Context& context, SetAlgebra& algebra, size_t budget) {
+    bool is_end = algebra.step(budget, [&](const Element& member) {
+      char scratch[kIntegerTextBytes];
+      seen_->raise(hyperloglog::place_of(element_text(member, scratch)));
+      return true;
+    });
+    if (!is_end) return false;
+    const uint64_t count = seen_->count();
+    context.reply().integer(static_cast<int64_t>(limit_ == 0 ? count : std::min(count, limit_)));
+    return true;
+  }
+
+ private:
+  const uint64_t limit_;
+  std::unique_ptr<hyperloglog::Union> seen_ = std::make_unique<hyperloglog::Union>();
+};
+
 template <typename Goal>
 class AlgebraWork final : public SlicedWork {
  public:
@@ -285,23 +307,24 @@ AlgebraKeys all_keys(const Context& context) { return {1, context.argc(), std::n
 AlgebraKeys stored_keys(const Context& context) { return {2, context.argc(), 1}; }
 
 // Behind the keys: [LIMIT limit], and APPROX where it is allowed.
-bool parse_card_options(Context& context, const AlgebraKeys& keys, bool allows_approx, int64_t& limit) {
+bool parse_card_options(Context& context, const AlgebraKeys& keys, int64_t& limit, bool* is_approximate) {
   limit = 0;
   for (size_t i = keys.last; i < context.argc(); ++i) {
-    if (allows_approx && context.is_word(i, "APPROX")) continue;
+    if (is_approximate && context.is_word(i, "APPROX")) {
+      *is_approximate = true;
+      continue;
+    }
     if (!context.is_word(i, "LIMIT") || i + 1 >= context.argc()) return context.syntax_error(), false;
     if (!context.parse_integer_in(++i, 0, INT64_MAX, limit, "ERR LIMIT can't be negative")) return false;
   }
   return true;
 }
 
-template <typename Goal>
 void count(Context& context, Operation operation) {
   AlgebraKeys keys{};
   int64_t limit;
-  if (!parse_counted_keys(context, 1, keys)) return;
-  if (!parse_card_options(context, keys, operation == Operation::kUnion, limit)) return;
-  run(context, operation, keys, Goal(static_cast<uint64_t>(limit)));
+  if (!parse_counted_keys(context, 1, keys) || !parse_card_options(context, keys, limit, nullptr)) return;
+  run(context, operation, keys, CountMembers(static_cast<uint64_t>(limit)));
 }
 
 }  // namespace
@@ -316,8 +339,17 @@ void sdiffstore(Context& context) {
   run(context, Operation::kDifference, stored_keys(context), StoreMembers());
 }
 void sunionstore(Context& context) { run(context, Operation::kUnion, stored_keys(context), StoreMembers()); }
-void sintercard(Context& context) { count<CountMembers>(context, Operation::kIntersection); }
-void sdiffcard(Context& context) { count<CountMembers>(context, Operation::kDifference); }
-void sunioncard(Context& context) { count<CountUnion>(context, Operation::kUnion); }
+void sintercard(Context& context) { count(context, Operation::kIntersection); }
+void sdiffcard(Context& context) { count(context, Operation::kDifference); }
+void sunioncard(Context& context) {
+  AlgebraKeys keys{};
+  int64_t limit;
+  bool is_approximate = false;
+  if (!parse_counted_keys(context, 1, keys) || !parse_card_options(context, keys, limit, &is_approximate))
+    return;
+  const auto most = static_cast<uint64_t>(limit);
+  if (is_approximate) return run(context, Operation::kUnion, keys, EstimateUnion(most));
+  run(context, Operation::kUnion, keys, CountUnion(most));
+}
 
 }  // namespace strata
