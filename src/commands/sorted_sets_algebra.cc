@@ -143,7 +143,10 @@ class ZsetAlgebra {
       TRY_ASSIGN(zset, zset_create(data, limits, member.size()));
     }
     TRY_ASSIGN(ZaddResult added, zset_add(data, limits, *zset, score, member));
-    static_cast<void>(added);
+    if (score != 0 || added.change != ZaddChange::kSame) return {};
+    // -0 and 0 are the same score to ZADD, which keeps the first; here the later one counts.
+    TRY(zset_remove(data, *zset, member));
+    TRY(zset_add(data, limits, *zset, score, member));
     return {};
   }
 
