@@ -238,8 +238,11 @@ std::optional<int64_t> bit_field_sum(BitField field, int64_t base, int64_t incre
   switch (policy) {
     case BitOverflow::kFail:
       return std::nullopt;
-    case BitOverflow::kSaturate:
-      return static_cast<int64_t>(sum > max ? max : min);
+    case BitOverflow::kSaturate: {
+      // Redis subtracts in 64 bits: what is set far enough below a field's least value counts as too large.
+      const bool wraps = field.is_signed && field.width < 64 && max - start > INT64_MAX;
+      return static_cast<int64_t>(sum > max || wraps ? max : min);
+    }
     case BitOverflow::kWrap:
       break;
   }

@@ -138,6 +138,9 @@ TEST(BitsTest, SumsAtTheLimitsOfEveryWidth) {
     EXPECT_EQ(bit_field_sum(field, 0, INT64_MIN, BitOverflow::kSaturate), 0);
     EXPECT_EQ(bit_field_sum(field, -1, 0, BitOverflow::kSaturate), max);  // SET -1
   }
+  // As Redis has it: SET i63 0 -9223372036854775808.
+  EXPECT_EQ(bit_field_sum({63, true}, INT64_MIN, 0, BitOverflow::kSaturate), (int64_t{1} << 62) - 1);
+  EXPECT_EQ(bit_field_sum({8, true}, INT64_MIN + 200, 0, BitOverflow::kSaturate), -128);
 }
 
 }  // namespace
