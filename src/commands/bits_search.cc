@@ -28,7 +28,6 @@ struct RangeArguments {
 
 // [BYTE | BIT] at args[i], if it is there.
 bool parse_unit(Context& context, size_t i, RangeArguments& range) {
-  if (i + 1 < context.argc()) return context.syntax_error(), false;
   if (i >= context.argc()) return true;
   range.is_in_bits = context.is_word(i, "BIT");
   if (!range.is_in_bits && !context.is_word(i, "BYTE")) return context.syntax_error(), false;
@@ -86,7 +85,7 @@ void bitcount(Context& context) {
   if (!context.find(context.key(1), Type::kString, entry)) return;
   if (!entry) return context.reply().integer(0);
   RangeArguments arguments;
-  if (context.argc() == 3) return context.syntax_error();
+  if (context.argc() == 3 || context.argc() > 5) return context.syntax_error();
   if (context.argc() > 3) {
     if (!context.parse_integer(2, arguments.start) || !context.parse_integer(3, arguments.end)) return;
     if (!parse_unit(context, 4, arguments)) return;
@@ -117,9 +116,11 @@ void bitpos(Context& context) {
   if (!entry) return context.reply().integer(bit == 1 ? -1 : 0);
   RangeArguments arguments;
   const bool has_end = context.argc() > 4;
+  if (context.argc() > 6) return context.syntax_error();
   if (context.argc() > 3 && !context.parse_integer(3, arguments.start)) return;
-  if (has_end && !context.parse_integer(4, arguments.end)) return;
+  // Redis looks at the unit before the end.
   if (has_end && !parse_unit(context, 5, arguments)) return;
+  if (has_end && !context.parse_integer(4, arguments.end)) return;
   const StringBytes string(entry);
   const BitRange range = resolve(arguments, string.bytes().size());
   if (range.is_empty()) return context.reply().integer(-1);
