@@ -39,7 +39,6 @@ BitRange resolve(const RangeArguments& range, size_t bytes) {
   const int64_t size = static_cast<int64_t>(bytes) * (range.is_in_bits ? 8 : 1);
   int64_t start = range.start;
   int64_t end = range.end;
-  if (start < 0 && end < 0 && start > end) return {};
   if (start < 0) start = std::max<int64_t>(size + start, 0);
   if (end < 0) end = std::max<int64_t>(size + end, 0);
   end = std::min(end, size - 1);
@@ -90,9 +89,11 @@ void bitcount(Context& context) {
     if (!context.parse_integer(2, arguments.start) || !context.parse_integer(3, arguments.end)) return;
     if (!parse_unit(context, 4, arguments)) return;
   }
+  // Before the ends are cut off; BITPOS does not look.
+  const bool is_reversed = arguments.start < 0 && arguments.end < 0 && arguments.start > arguments.end;
   const StringBytes string(entry);
   const BitRange range = resolve(arguments, string.bytes().size());
-  if (range.is_empty()) return context.reply().integer(0);
+  if (is_reversed || range.is_empty()) return context.reply().integer(0);
   if (!wants_bit_slices(context, range)) {
     return context.reply().integer(static_cast<int64_t>(count_range(string.bytes(), range)));
   }
