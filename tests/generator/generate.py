@@ -75,6 +75,8 @@ def comparison_of(command):
         return lambda ours, theirs: True  # 7.2 refuses this rank, 7.0 does not yet (LPOS, release notes of 7.2).
     if name in (b"zrank", b"zrevrank") and len(command) > 3:
         return lambda ours, theirs: True  # WITHSCORE came with 7.2.
+    if name.startswith(b"geo") and b"count" in command:
+        return by(shape)  # Which of equally distant places come first is left to a partial sort in Redis.
     if name[:6] in (b"zunion", b"zinter") and b"count" in command:
         return lambda ours, theirs: True  # AGGREGATE COUNT came with 8.8.
     return COMPARISONS.get(two_words) or COMPARISONS.get(name, EXACT)

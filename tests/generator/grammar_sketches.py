@@ -47,7 +47,7 @@ zrange KEY 0 -1 withscores
 """.strip().splitlines()
 
 # A mutation may make STORE come twice, which is refused here, or sort members of one place by another order.
-NEVER_MUTATED = {b"georadius", b"georadiusbymember"}
+NEVER_MUTATED = {b"georadius", b"georadiusbymember", b"geosearchstore"}
 
 
 def extend(groups, own_keys, words):
