@@ -25,6 +25,7 @@ enum class Aggregate : uint8_t { kSum, kMin, kMax, kCount };
 struct Source {
   std::optional<Value> value;  // none: the key is missing
   double weight = 1;
+  size_t position = 0;  // in the command
 
   uint64_t size() const {
     if (!value) return 0;
@@ -68,9 +69,11 @@ class ZsetAlgebra {
         limit_(static_cast<uint64_t>(request.limit)),
         sources_(std::move(sources)) {
     // The sources' order among equals is the client's.
-    auto first = sources_.begin() + (operation_ == Operation::kDifference);
-    std::stable_sort(first, sources_.end(),
-                     [](const Source& a, const Source& b) { return a.size() < b.size(); });
+    for (size_t i = 0; i < sources_.size(); ++i) sources_[i].position = i;
+    std::sort(sources_.begin() + (operation_ == Operation::kDifference), sources_.end(),
+              [](const Source& a, const Source& b) {
+                return std::pair(a.size(), a.position) < std::pair(b.size(), b.position);
+              });
   }
 
   uint64_t work() const {
