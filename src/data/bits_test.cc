@@ -114,7 +114,7 @@ TEST(BitsTest, FieldsOfEveryWidthComeBackAndLeaveTheirNeighbours) {
 TEST(BitsTest, SumsAtTheLimitsOfEveryWidth) {
   for (unsigned width = 1; width <= 64; ++width) {
     const BitField field{width, true};
-    const int64_t max = static_cast<int64_t>(~uint64_t{0} >> (65 - width) & (width == 1 ? 0 : ~uint64_t{0}));
+    const auto max = static_cast<int64_t>((uint64_t{1} << (width - 1)) - 1);
     const int64_t min = -max - 1;
     EXPECT_EQ(bit_field_sum(field, max, 1, BitOverflow::kFail), std::nullopt);
     EXPECT_EQ(bit_field_sum(field, max, 1, BitOverflow::kSaturate), max);
