@@ -127,7 +127,7 @@ CASES = [
     ("FLUSHDB ASYNC", {"": keys, "a": a_zset}, [["FLUSHDB", "ASYNC"]]),
     ("SWAPDB", {"": keys}, [["SWAPDB", "0", "1"]]),
     ("MULTI DEL", {"a": a_zset}, [["MULTI"], ["DEL", "a"], ["EXEC"]]),
-    ("DEBUG POPULATE's keys by UNLINK", {"": keys}, [["UNLINK", *[f"key:{number}" for number in range(10_000)]]]),
+    ("UNLINK of 10,000 keys", {"": keys}, [["UNLINK", *[f"key:{number}" for number in range(10_000)]]]),
 ]
 
 

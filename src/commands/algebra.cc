@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/assert.h"
+
 namespace strata {
 
 std::vector<LatchWish> algebra_latches(const Context& context, const AlgebraKeys& keys) {
@@ -14,6 +16,18 @@ std::vector<LatchWish> algebra_latches(const Context& context, const AlgebraKeys
     if (!is_known) wishes.push_back({.arg = i, .is_exclusive = false});
   }
   return wishes;
+}
+
+Status add_new_member(const DataContext& data, const ZsetLimits& limits, std::optional<Value>& result,
+                      const Element& member, double score) {
+  char scratch[kIntegerTextBytes];
+  const Bytes text = element_text(member, scratch);
+  if (!result) {
+    TRY_ASSIGN(result, zset_create(data, limits, text.size()));
+  }
+  TRY_ASSIGN(ZaddResult added, zset_add(data, limits, *result, score, text));
+  STRATA_ASSERT(added.change == ZaddChange::kAdded);
+  return {};
 }
 
 void store_result(Context& context, const Key& target, const std::optional<Value>& result, uint64_t size) {

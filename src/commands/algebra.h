@@ -23,6 +23,10 @@ std::vector<LatchWish> algebra_latches(const Context& context, const AlgebraKeys
 // size. A value for which there is no memory is given back.
 void store_result(Context& context, const Key& target, const std::optional<Value>& result, uint64_t size);
 
+// Adds a member that the result, a sorted set, does not have yet; the first one creates it.
+[[nodiscard]] Status add_new_member(const DataContext& data, const ZsetLimits& limits,
+                                    std::optional<Value>& result, const Element& member, double score);
+
 // numkeys key [key …], in args[at] and behind, in the words of SINTERCARD.
 bool parse_counted_keys(Context& context, size_t at, AlgebraKeys& keys);
 

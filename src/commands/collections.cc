@@ -126,6 +126,28 @@ bool ScanArguments::matches(const Element& element) const {
   return glob_match(pattern, element_text(element, scratch), false);
 }
 
+bool parse_pop_of_several(Context& context, size_t first, Bytes front, Bytes back, PopOfSeveral& parsed) {
+  int64_t keys;
+  if (!context.parse_integer_in(first, 1, INT64_MAX, keys, "ERR numkeys should be greater than 0"))
+    return false;
+  const auto key_count = static_cast<uint64_t>(keys);
+  if (key_count > context.argc() - first - 2) return context.syntax_error(), false;
+  parsed.keys_end = first + 1 + key_count;
+  parsed.from_back = context.is_word(parsed.keys_end, back);
+  if (!parsed.from_back && !context.is_word(parsed.keys_end, front)) return context.syntax_error(), false;
+  bool has_count = false;
+  for (size_t i = parsed.keys_end + 1; i < context.argc(); i += 2) {
+    if (has_count || i + 1 == context.argc() || !context.is_word(i, "COUNT"))
+      return context.syntax_error(), false;
+    has_count = true;
+    int64_t count;
+    if (!context.parse_integer_in(i + 1, 1, INT64_MAX, count, "ERR count should be greater than 0"))
+      return false;
+    parsed.count = static_cast<uint64_t>(count);
+  }
+  return true;
+}
+
 bool parse_scan_cursor(Bytes text, uint64_t& cursor) {
   cursor = 0;
   if (text.empty()) return true;

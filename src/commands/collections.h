@@ -58,6 +58,15 @@ bool check_random_pairs(Context& context, const RandomCount& wanted);
 // For what the arity of the syntax cannot say.
 void reply_wrong_arity(Context& context);
 
+// LMPOP, ZMPOP and their blocking forms: numkeys key [key …] <front | back> [COUNT count].
+struct PopOfSeveral {
+  size_t keys_end = 0;  // the argument behind the last key
+  bool from_back = false;
+  uint64_t count = 1;
+};
+// `first` is where numkeys stands; `front` and `back` are the words for the ends.
+bool parse_pop_of_several(Context& context, size_t first, Bytes front, Bytes back, PopOfSeveral& parsed);
+
 // HSCAN, SSCAN, ZSCAN: key cursor [MATCH pattern] [COUNT count], and NOVALUES for hashes.
 struct ScanArguments {
   uint64_t cursor = 0;

@@ -362,7 +362,8 @@ class SearchWork final : public SlicedWork {
     for (; left_ > 0 && budget > 0; --left_, --budget) {
       const Found& found = search_.next();
       const double score = request.stores_distance ? found.distance / request.unit_m : found.score;
-      Status added = add(context.data(target), context.options().zset, found.member, score);
+      Status added =
+          add_new_member(context.data(target), context.options().zset, result_, found.member, score);
       if (added) continue;
       if (result_) context.database(target).discard(*result_);
       return context.check(added), true;
@@ -370,17 +371,6 @@ class SearchWork final : public SlicedWork {
     if (left_ > 0) return false;
     store_result(context, target, result_, search_.result_count());
     return true;
-  }
-
-  Status add(const DataContext& data, const ZsetLimits& limits, const Element& member, double score) {
-    char scratch[kIntegerTextBytes];
-    const Bytes text = element_text(member, scratch);
-    if (!result_) {
-      TRY_ASSIGN(result_, zset_create(data, limits, text.size()));
-    }
-    TRY_ASSIGN(ZaddResult added, zset_add(data, limits, *result_, score, text));
-    static_cast<void>(added);
-    return {};
   }
 
   Search search_;

@@ -4,7 +4,7 @@
 
 #include <optional>
 
-#include "commands/context.h"
+#include "commands/collections.h"
 
 namespace strata {
 
@@ -27,14 +27,7 @@ void blmpop(Context& context);
 
 // LMOVE, for lists_blocking.cc: the source may be missing (null is replied).
 void move_element(Context& context, list::End from, list::End to);
-struct ListPop {
-  size_t keys_end;  // the argument behind the last key
-  list::End end;
-  uint64_t count = 1;
-};
-// The arguments of LMPOP from `first` on: numkeys key… LEFT|RIGHT [COUNT count]. False: an error was replied.
-bool parse_list_pop(Context& context, size_t first, ListPop& parsed);
 // Pops from the list and replies as LMPOP does.
-void pop_several(Context& context, const Key& key, Entry* entry, const ListPop& arguments);
+void pop_several(Context& context, const Key& key, Entry* entry, const PopOfSeveral& arguments);
 
 }  // namespace strata

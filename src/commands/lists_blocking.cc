@@ -39,13 +39,13 @@ class BlockedPop final : public BlockedCommand {
 
 class BlockedPopSeveral final : public BlockedCommand {
  public:
-  explicit BlockedPopSeveral(const ListPop& arguments) : arguments_(arguments) {}
+  explicit BlockedPopSeveral(const PopOfSeveral& arguments) : arguments_(arguments) {}
   void serve(Context& context, const Key& key) override {
     pop_several(context, key, context.find_for_write(key), arguments_);
   }
 
  private:
-  ListPop arguments_;
+  PopOfSeveral arguments_;
 };
 
 // Logged without the timeout.
@@ -109,9 +109,10 @@ void blmove(Context& context) {
 void brpoplpush(Context& context) { move_or_wait(context, End::kBack, End::kFront, 3); }
 
 void blmpop(Context& context) {
-  ListPop arguments;
+  PopOfSeveral arguments;
   int64_t timeout_ms;
-  if (!parse_list_pop(context, 2, arguments) || !parse_timeout(context, 1, timeout_ms)) return;
+  if (!parse_pop_of_several(context, 2, "LEFT", "RIGHT", arguments) || !parse_timeout(context, 1, timeout_ms))
+    return;
   for (size_t i = 3; i < arguments.keys_end; ++i) {
     Key key = context.key(i);
     Entry* entry;

@@ -100,50 +100,27 @@ void move_between(Context& context, const Key& source, const Key& target, End fr
 
 }  // namespace
 
-bool parse_list_pop(Context& context, size_t first, ListPop& parsed) {
-  int64_t keys;
-  if (!context.parse_integer_in(first, 1, INT64_MAX, keys, "ERR numkeys should be greater than 0"))
-    return false;
-  auto key_count = static_cast<uint64_t>(keys);
-  if (key_count > context.argc() - first - 2) return context.syntax_error(), false;
-  parsed.keys_end = first + 1 + key_count;
-  std::optional<End> end = parse_end(context, parsed.keys_end);
-  if (!end) return context.syntax_error(), false;
-  parsed.end = *end;
-  bool has_count = false;
-  for (size_t i = parsed.keys_end + 1; i < context.argc(); i += 2) {
-    if (has_count || i + 1 == context.argc() || !context.is_word(i, "COUNT"))
-      return context.syntax_error(), false;
-    has_count = true;
-    int64_t count;
-    if (!context.parse_integer_in(i + 1, 1, INT64_MAX, count, "ERR count should be greater than 0"))
-      return false;
-    parsed.count = static_cast<uint64_t>(count);
-  }
-  return true;
-}
-
-void pop_several(Context& context, const Key& key, Entry* entry, const ListPop& arguments) {
+void pop_several(Context& context, const Key& key, Entry* entry, const PopOfSeveral& arguments) {
+  const End end = arguments.from_back ? End::kBack : End::kFront;
   Reply& reply = context.reply();
   Value value = entry->value();
   uint64_t length = list::length(value);
   uint64_t count = std::min(arguments.count, length);
   bool is_first = true;
-  bool popped = list::pop(value, heap_of(context, key), list_limits(context), arguments.end, count,
-                          [&](const Element& element) {
-                            if (is_first) {
-                              reply.array(2);
-                              reply.bulk(key.name);
-                              reply.array(count);
-                            }
-                            is_first = false;
-                            context.reply_element(element);
-                          });
+  bool popped =
+      list::pop(value, heap_of(context, key), list_limits(context), end, count, [&](const Element& element) {
+        if (is_first) {
+          reply.array(2);
+          reply.bulk(key.name);
+          reply.array(count);
+        }
+        is_first = false;
+        context.reply_element(element);
+      });
   if (popped) {
     // Which of the lists was not empty need not be found out again.
     char digits[kI64TextBytes];
-    context.effect(
-        {arguments.end == End::kFront ? "LPOP" : "RPOP", key.name, Bytes(digits, print_u64(count, digits))});
+    context.effect({end == End::kFront ? "LPOP" : "RPOP", key.name, Bytes(digits, print_u64(count, digits))});
   }
   store_rest(context, key, entry, value, popped && count == length, popped ? count : 0);
   check_memory(context, popped);
@@ -163,8 +140,8 @@ void lmove(Context& context) {
 void rpoplpush(Context& context) { move_element(context, End::kBack, End::kFront); }
 
 void lmpop(Context& context) {
-  ListPop arguments;
-  if (!parse_list_pop(context, 1, arguments)) return;
+  PopOfSeveral arguments;
+  if (!parse_pop_of_several(context, 1, "LEFT", "RIGHT", arguments)) return;
   for (size_t i = 2; i < arguments.keys_end; ++i) {
     Key key = context.key(i);
     Entry* entry;

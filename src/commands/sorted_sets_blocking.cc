@@ -11,9 +11,7 @@ namespace strata {
 namespace {
 
 struct ZsetPop {
-  size_t keys_end;  // the argument behind the last key
-  bool from_high_end;
-  uint64_t count = 1;
+  PopOfSeveral of;
   bool is_flat = false;  // BZPOPMIN: key, member and score beside each other
 };
 
@@ -22,7 +20,7 @@ void pop(Context& context, const Key& key, Entry* entry, const ZsetPop& argument
   Reply& reply = context.reply();
   Value zset = entry->value();
   const uint64_t size = zset_size(zset);
-  const uint64_t count = std::min(arguments.count, size);
+  const uint64_t count = std::min(arguments.of.count, size);
   bool is_first = true;
   const auto show = [&](const Element& member, double score) {
     // The header waits for the first member: before it, memory may end and an error be the reply.
@@ -37,9 +35,9 @@ void pop(Context& context, const Key& key, Entry* entry, const ZsetPop& argument
     reply.bulk(element_text(member, scratch));
     reply.double_(score);
   };
-  Status popped = zset_pop(context.data(key), zset, arguments.from_high_end, count, show);
+  Status popped = zset_pop(context.data(key), zset, arguments.of.from_back, count, show);
   if (popped) {
-    const Bytes name = arguments.from_high_end ? "ZPOPMAX" : "ZPOPMIN";
+    const Bytes name = arguments.of.from_back ? "ZPOPMAX" : "ZPOPMIN";
     char digits[kI64TextBytes];
     if (arguments.is_flat) {
       context.effect({name, key.name});
@@ -63,7 +61,7 @@ class BlockedZsetPop final : public BlockedCommand {
 };
 
 void pop_or_wait(Context& context, size_t first_key, const ZsetPop& arguments, int64_t timeout_ms) {
-  for (size_t i = first_key; i < arguments.keys_end; ++i) {
+  for (size_t i = first_key; i < arguments.of.keys_end; ++i) {
     Key key = context.key(i);
     Entry* entry;
     if (!context.find_for_write(key, Type::kZset, entry)) return;
@@ -73,7 +71,7 @@ void pop_or_wait(Context& context, size_t first_key, const ZsetPop& arguments, i
   context.block({.command = std::make_unique<BlockedZsetPop>(arguments),
                  .timeout_ms = timeout_ms,
                  .first_key = first_key,
-                 .last_key = arguments.keys_end - 1,
+                 .last_key = arguments.of.keys_end - 1,
                  .wish = {Type::kZset}});
 }
 
@@ -81,30 +79,8 @@ void pop_end_or_wait(Context& context, bool from_high_end) {
   const size_t keys_end = context.argc() - 1;
   int64_t timeout_ms;
   if (!parse_timeout(context, keys_end, timeout_ms)) return;
-  pop_or_wait(context, 1, {.keys_end = keys_end, .from_high_end = from_high_end, .is_flat = true},
+  pop_or_wait(context, 1, {.of = {.keys_end = keys_end, .from_back = from_high_end}, .is_flat = true},
               timeout_ms);
-}
-
-// timeout numkeys key… MIN|MAX [COUNT count]
-bool parse_bzmpop(Context& context, ZsetPop& parsed) {
-  int64_t keys;
-  if (!context.parse_integer_in(2, 1, INT64_MAX, keys, "ERR numkeys should be greater than 0")) return false;
-  const auto key_count = static_cast<uint64_t>(keys);
-  if (key_count > context.argc() - 4) return context.syntax_error(), false;
-  parsed.keys_end = 3 + key_count;
-  parsed.from_high_end = context.is_word(parsed.keys_end, "MAX");
-  if (!parsed.from_high_end && !context.is_word(parsed.keys_end, "MIN")) return context.syntax_error(), false;
-  bool has_count = false;
-  for (size_t i = parsed.keys_end + 1; i < context.argc(); i += 2) {
-    if (has_count || i + 1 == context.argc() || !context.is_word(i, "COUNT"))
-      return context.syntax_error(), false;
-    has_count = true;
-    int64_t count;
-    if (!context.parse_integer_in(i + 1, 1, INT64_MAX, count, "ERR count should be greater than 0"))
-      return false;
-    parsed.count = static_cast<uint64_t>(count);
-  }
-  return true;
 }
 
 }  // namespace
@@ -113,9 +89,10 @@ void bzpopmin(Context& context) { pop_end_or_wait(context, false); }
 void bzpopmax(Context& context) { pop_end_or_wait(context, true); }
 
 void bzmpop(Context& context) {
-  ZsetPop arguments{};
+  ZsetPop arguments;
   int64_t timeout_ms;
-  if (!parse_bzmpop(context, arguments) || !parse_timeout(context, 1, timeout_ms)) return;
+  if (!parse_pop_of_several(context, 2, "MIN", "MAX", arguments.of) || !parse_timeout(context, 1, timeout_ms))
+    return;
   pop_or_wait(context, 3, arguments, timeout_ms);
 }
 

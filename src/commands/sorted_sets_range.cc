@@ -280,7 +280,7 @@ class StoreRange final : public SlicedWork {
     const uint64_t end = next_ + std::min<uint64_t>(ranks_.last - next_, budget);
     Status status;
     zset_visit(source_, next_, end, false, [&](const Element& member, double score) {
-      if (status) status = add(data, context.options().zset, member, score);
+      if (status) status = add_new_member(data, context.options().zset, result_, member, score);
     });
     next_ = end;
     if (!status) {
@@ -293,17 +293,6 @@ class StoreRange final : public SlicedWork {
   }
 
  private:
-  Status add(const DataContext& data, const ZsetLimits& limits, const Element& member, double score) {
-    char scratch[kIntegerTextBytes];
-    const Bytes text = element_text(member, scratch);
-    if (!result_) {
-      TRY_ASSIGN(result_, zset_create(data, limits, text.size()));
-    }
-    TRY_ASSIGN(ZaddResult added, zset_add(data, limits, *result_, score, text));
-    STRATA_ASSERT(added.change == ZaddChange::kAdded);
-    return {};
-  }
-
   const Value source_;  // unchanged while its key is latched
   uint64_t next_;
   const Ranks ranks_;

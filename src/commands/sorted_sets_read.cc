@@ -96,35 +96,8 @@ void pop(Context& context, bool from_high_end) {
   context.check(popped);
 }
 
-// numkeys key [key …] MIN|MAX [COUNT count]
-struct PopArguments {
-  size_t keys_end = 0;
-  bool from_high_end = false;
-  uint64_t count = 1;
-};
-
-bool parse_zmpop(Context& context, PopArguments& parsed) {
-  int64_t keys;
-  if (!context.parse_integer_in(1, 1, INT64_MAX, keys, "ERR numkeys should be greater than 0")) return false;
-  if (static_cast<uint64_t>(keys) > context.argc() - 3) return context.syntax_error(), false;
-  parsed.keys_end = 2 + static_cast<size_t>(keys);
-  parsed.from_high_end = context.is_word(parsed.keys_end, "MAX");
-  if (!parsed.from_high_end && !context.is_word(parsed.keys_end, "MIN")) return context.syntax_error(), false;
-  bool has_count = false;
-  for (size_t i = parsed.keys_end + 1; i < context.argc(); i += 2) {
-    if (has_count || i + 1 == context.argc() || !context.is_word(i, "COUNT"))
-      return context.syntax_error(), false;
-    has_count = true;
-    int64_t count;
-    if (!context.parse_integer_in(i + 1, 1, INT64_MAX, count, "ERR count should be greater than 0"))
-      return false;
-    parsed.count = static_cast<uint64_t>(count);
-  }
-  return true;
-}
-
 // The key, and an array of pairs in both protocols.
-void pop_from(Context& context, size_t key_at, Entry* entry, const PopArguments& arguments) {
+void pop_from(Context& context, size_t key_at, Entry* entry, const PopOfSeveral& arguments) {
   const Key key = context.key(key_at);
   Value zset = entry->value();
   const uint64_t size = zset_size(zset);
@@ -135,14 +108,14 @@ void pop_from(Context& context, size_t key_at, Entry* entry, const PopArguments&
     slice.reply().array(count);
   };
   if (zset.encoding != Encoding::kListpack && wants_slices(context, count))
-    return pop_in_slices(context, key_at, arguments.from_high_end, count, true, head);
+    return pop_in_slices(context, key_at, arguments.from_back, count, true, head);
   bool is_first = true;
-  Status popped = zset_pop(context.data(key), zset, arguments.from_high_end, count,
-                           [&](const Element& member, double score) {
-                             if (is_first) head(context);
-                             is_first = false;
-                             reply_popped(context.reply(), true, member, score);
-                           });
+  Status popped =
+      zset_pop(context.data(key), zset, arguments.from_back, count, [&](const Element& member, double score) {
+        if (is_first) head(context);
+        is_first = false;
+        reply_popped(context.reply(), true, member, score);
+      });
   store_rest(context, key, entry, zset, popped && count == size, popped ? count : 0);
   context.check(popped);
 }
@@ -219,8 +192,8 @@ void zpopmin(Context& context) { pop(context, false); }
 void zpopmax(Context& context) { pop(context, true); }
 
 void zmpop(Context& context) {
-  PopArguments arguments;
-  if (!parse_zmpop(context, arguments)) return;
+  PopOfSeveral arguments;
+  if (!parse_pop_of_several(context, 1, "MIN", "MAX", arguments)) return;
   for (size_t i = 2; i < arguments.keys_end; ++i) {
     Entry* entry;
     if (!context.find_for_write(context.key(i), Type::kZset, entry)) return;

@@ -13,6 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
+from dataset import contents  # noqa: E402
 from resp import Connection, show  # noqa: E402
 from servers import REDIS_SERVER, Server  # noqa: E402
 
@@ -100,21 +101,6 @@ def normal(command, reply):
     if command.startswith("HGETALL"):
         values = list(zip(values[::2], values[1::2]))
     return (reply.kind, sorted(values, key=repr))
-
-
-def contents(connection):
-    """Everything in the database, through ordinary commands."""
-    found = {}
-    readers = {
-        "list": lambda key: connection.command("LRANGE", key, 0, -1),
-        "hash": lambda key: normal("HGETALL", connection.command("HGETALL", key)),
-        "set": lambda key: normal("SMEMBERS", connection.command("SMEMBERS", key)),
-        "zset": lambda key: connection.command("ZRANGE", key, 0, -1, "WITHSCORES"),
-        "string": lambda key: connection.command("GET", key),
-    }
-    for key in connection.command("KEYS", "*").value:
-        found[key.value] = readers[connection.command("TYPE", key.value).value.decode()](key.value)
-    return found
 
 
 def check_random(connection):

@@ -60,6 +60,9 @@ class Side:
             return connection.read() if wait else Reply("none", None)
         except (ConnectionLost, OSError) as error:
             self.connections.pop(self.number, None)
+            if isinstance(error.__cause__, TimeoutError):
+                # Not even where both sides are silent: a script has to say with !noreply that it expects nothing.
+                return Reply("no answer", self.server.port)
             # Both sides lose a connection for their own wording of the same reason.
             return Reply("lost", None) if self.server.process.poll() is None else Reply("dead", str(error).encode())
 
