@@ -58,6 +58,9 @@ struct BlockRequest {
   size_t last_key = 1;
   WaitWish wish = {Type::kList};
   bool needs_all_keys = false;  // to serve it, the shards of all its keys must be held (BLMOVE)
+  // WAITAOF: the wait ends, as by the timeout, when the log is durable up to this sequence; 0: not thereby.
+  // Such a command has no keys: last_key is 0.
+  uint64_t until_durable = 0;
 };
 
 // A changed key that somebody waits for.

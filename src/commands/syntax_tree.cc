@@ -9,9 +9,10 @@ namespace strata {
 namespace {
 
 constexpr std::string_view kIntegers[] = {
-    "count",   "cursor", "db",           "decrement",   "destination-db", "index",   "index1",   "index2",
-    "len",     "limit",  "milliseconds", "num-matches", "numkeys",        "offset",  "protover", "rank",
-    "seconds", "start",  "stop",         "end",         "client-id",      "timeout",
+    "count",   "cursor", "db",        "decrement", "destination-db", "index",
+    "index1",  "index2", "len",       "limit",     "milliseconds",   "num-matches",
+    "numkeys", "offset", "protover",  "rank",      "seconds",        "start",
+    "stop",    "end",    "client-id", "timeout",   "numlocal",       "numreplicas",
 };
 constexpr std::string_view kKeys[] = {"key", "newkey", "source", "destination", "key1", "key2", "destkey"};
 constexpr std::string_view kDoubles[] = {"score", "weight"};

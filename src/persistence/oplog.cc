@@ -22,6 +22,8 @@ namespace {
 
 // A loop that keeps finding marks after its own commit does others' work; then the log thread takes over.
 constexpr int kInlineRoundsMax = 8;
+// A sync that did not get as far as was wanted is tried again after this.
+constexpr std::chrono::milliseconds kHeldUp(1);
 
 }  // namespace
 
@@ -84,11 +86,22 @@ class OpLog::Impl {
     return sync_locked();
   }
 
-  void request_sync() {
-    if (policy() == SyncPolicy::kAlways) return ring_bell();
+  void request_sync(uint64_t sequence) {
+    if (sequence <= writer_.durable_sequence()) return;
     {
       std::scoped_lock guard(timer_mutex_);
-      sync_requested_ = true;
+      sync_wanted_ = std::max(sync_wanted_, sequence);
+    }
+    policy() == SyncPolicy::kAlways ? ring_bell() : timer_.notify_one();
+  }
+
+  void request_write() {
+    const bool is_log_thread_busy =
+        policy() == SyncPolicy::kAlways && sync_in_flight_.load(std::memory_order_relaxed);
+    if (!is_log_thread_busy || ring_.reserved() == writer_.written_sequence()) return;
+    {
+      std::scoped_lock guard(timer_mutex_);
+      is_write_wanted_ = true;
     }
     timer_.notify_one();
   }
@@ -143,8 +156,12 @@ class OpLog::Impl {
   void set_policy(SyncPolicy policy) {
     // A weaker policy must not acknowledge what a failed sync has left in doubt.
     if (writer_.failed()) return;
-    policy_.store(policy, std::memory_order_relaxed);
-    ring_bell();  // what was written under a weaker policy may have waiters that now want a sync
+    {
+      std::scoped_lock guard(timer_mutex_);
+      policy_.store(policy, std::memory_order_relaxed);
+    }
+    ring_bell();          // what was written under a weaker policy may have waiters that now want a sync
+    timer_.notify_one();  // and those who want one under any policy now have the sync thread
   }
 
   OpLogStats stats() const {
@@ -247,14 +264,30 @@ class OpLog::Impl {
     name_this_thread("strata-sync");
     std::unique_lock guard(timer_mutex_);
     while (!stopping_.load(std::memory_order_acquire)) {
-      timer_.wait_for(guard, std::chrono::milliseconds(options_.sync_interval_ms),
-                      [this] { return stopping_.load(std::memory_order_acquire) || sync_requested_; });
-      const bool wanted = std::exchange(sync_requested_, false) || policy() == SyncPolicy::kEverySecond;
-      if (stopping_.load(std::memory_order_acquire) || !wanted) continue;
+      timer_.wait_for(guard, std::chrono::milliseconds(options_.sync_interval_ms), [this] {
+        return stopping_.load(std::memory_order_acquire) || is_write_wanted_ || wants_sync();
+      });
+      const bool writes_only = std::exchange(is_write_wanted_, false);
+      const bool syncs = policy() == SyncPolicy::kEverySecond || wants_sync();
+      if (stopping_.load(std::memory_order_acquire) || (!syncs && !writes_only)) continue;
       guard.unlock();
-      (void)sync_once();
+      const uint64_t before = writer_.durable_sequence();
+      if (syncs) {
+        (void)sync_once();
+      } else {
+        write_now();
+        notify();
+      }
       guard.lock();
+      // Before what is wanted, somebody still copies a record, or a rotation is due.
+      const bool is_held_up = wants_sync() && writer_.durable_sequence() == before;
+      if (is_held_up) timer_.wait_for(guard, kHeldUp);
     }
+  }
+
+  // Under kAlways the log thread syncs everything.
+  bool wants_sync() const {
+    return sync_wanted_ > writer_.durable_sequence() && policy() != SyncPolicy::kAlways && !writer_.failed();
   }
 
   void end_threads() {
@@ -291,7 +324,8 @@ class OpLog::Impl {
   bool stopped_ = false;
   std::mutex timer_mutex_;
   std::condition_variable timer_;
-  bool sync_requested_ = false;  // guarded by timer_mutex_
+  uint64_t sync_wanted_ = 0;      // guarded by timer_mutex_, as the next
+  bool is_write_wanted_ = false;  // although a sync goes on
   std::thread log_thread_;
   std::thread sync_thread_;
 };
@@ -325,7 +359,8 @@ uint64_t OpLog::acknowledged_sequence() const {
 }
 
 void OpLog::commit_inline() { impl_->commit_inline(); }
-void OpLog::request_sync() { impl_->request_sync(); }
+void OpLog::request_sync(uint64_t sequence) { impl_->request_sync(sequence); }
+void OpLog::request_write() { impl_->request_write(); }
 uint64_t OpLog::written_sequence() const { return impl_->writer().written_sequence(); }
 uint64_t OpLog::durable_sequence() const { return impl_->writer().durable_sequence(); }
 bool OpLog::failed() const { return impl_->writer().failed(); }

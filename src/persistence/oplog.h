@@ -19,7 +19,7 @@
 //      birth and go on over increments and restarts.
 //   3. Every start opens a new increment, complete and durable before the manifest names it.
 //
-// Threads: append*, has_credit, commit_inline, request_sync and the getters may be called by any thread;
+// Threads: append*, has_credit, commit_inline, request_* and the getters may be called by any thread;
 // open, start, stop and the step_ functions by the owner. on_progress is called by whichever thread made
 // the progress, outside all locks; it must not block, and may run concurrently with itself.
 // Cost: append is one atomic addition, a copy and a release store. commit_inline with nothing to write is
@@ -93,8 +93,11 @@ class OpLog {
   // Loops, at the end of a turn that may have appended. kEverySecond and kNo: writes what is complete
   // right here, unless somebody else is at it or a sync is in flight. kAlways: rings the log thread.
   void commit_inline();
-  // Wants durability soon, whatever the policy (CLIENT DURABILITY disk, WAITAOF).
-  void request_sync();
+  // Wants durability up to there soon, whatever the policy (CLIENT DURABILITY disk, WAITAOF).
+  void request_sync(uint64_t sequence);
+  // Wants what was appended written although a sync goes on, for which the log thread would wait under
+  // kAlways (CLIENT DURABILITY memory).
+  void request_write();
 
   uint64_t appended_sequence() const { return ring_.reserved(); }
   uint64_t written_sequence() const;

@@ -240,7 +240,7 @@ TEST_F(OpLogTest, WritesDoNotWaitForASync) {
   log->commit_inline();
   in_sync = false;
   hold = true;
-  log->request_sync();
+  log->request_sync(log->appended_sequence());
   while (!in_sync) std::this_thread::yield();
   EXPECT_TRUE(log->stats().sync_in_flight);
   const uint64_t sequence = append(*log, 0, {"SET", "b", "2"});
@@ -252,9 +252,82 @@ TEST_F(OpLogTest, WritesDoNotWaitForASync) {
   EXPECT_GT(log->stats().delayed_sync_count, 0u);
   hold = false;
   while (log->durable_sequence() < sequence) {
-    log->request_sync();
+    log->request_sync(sequence);
     std::this_thread::yield();
   }
+  ASSERT_TRUE(log->stop());
+}
+
+// Somebody wants his own write durable although the policy would not sync, or not for a long time.
+TEST_F(OpLogTest, ARequestedSyncComesUnderAnyPolicy) {
+  for (const SyncPolicy policy : {SyncPolicy::kNo, SyncPolicy::kEverySecond, SyncPolicy::kAlways}) {
+    SimFileSystem fs({.seed = 1});
+    ASSERT_TRUE(fs.create_directory("/data"));
+    OpLogOptions options = test_options(policy);
+    options.sync_interval_ms = 3'600'000;
+    auto log = open_log(fs, kLocation, options);
+    log->start();
+    for (int i = 0; i < 100; ++i) {
+      const uint64_t sequence = append(*log, 0, {"SET", "a", "1"});
+      if (i % 2 == 0) log->commit_inline();
+      log->request_sync(sequence);
+      while (log->durable_sequence() < sequence) std::this_thread::yield();
+    }
+    ASSERT_TRUE(log->stop());
+  }
+}
+
+// What was asked for under a policy that syncs everything anyway is not forgotten when that changes.
+TEST_F(OpLogTest, ARequestedSyncOutlivesAChangeOfPolicy) {
+  std::atomic<bool> hold{false};
+  std::atomic<bool> in_sync{false};
+  fs_.set_hook([&](const SimEvent& event) -> std::optional<Errc> {
+    if (event.kind != SimOperation::kSync) return {};
+    in_sync = true;
+    while (hold) std::this_thread::yield();
+    return {};
+  });
+  OpLogOptions options = test_options(SyncPolicy::kAlways);
+  options.sync_interval_ms = 3'600'000;
+  auto log = open_log(fs_, kLocation, options);
+  log->start();
+  in_sync = false;
+  hold = true;
+  append(*log, 0, {"SET", "a", "1"});
+  log->commit_inline();
+  while (!in_sync) std::this_thread::yield();
+  const uint64_t sequence = append(*log, 0, {"SET", "b", "2"});
+  log->request_sync(sequence);
+  log->set_policy(SyncPolicy::kNo);
+  hold = false;
+  while (log->durable_sequence() < sequence) std::this_thread::yield();
+  ASSERT_TRUE(log->stop());
+}
+
+// Under kAlways the log thread hangs in a sync; what is wanted written is written meanwhile.
+TEST_F(OpLogTest, ARequestedWriteDoesNotWaitForASync) {
+  std::atomic<bool> hold{false};
+  std::atomic<bool> in_sync{false};
+  fs_.set_hook([&](const SimEvent& event) -> std::optional<Errc> {
+    if (event.kind != SimOperation::kSync) return {};
+    in_sync = true;
+    while (hold) std::this_thread::yield();
+    return {};
+  });
+  auto log = open_log(fs_, kLocation, test_options(SyncPolicy::kAlways));
+  log->start();
+  in_sync = false;
+  hold = true;
+  append(*log, 0, {"SET", "a", "1"});
+  log->commit_inline();
+  while (!in_sync) std::this_thread::yield();
+  const uint64_t sequence = append(*log, 0, {"SET", "b", "2"});
+  log->commit_inline();
+  log->request_write();
+  while (log->written_sequence() < sequence) std::this_thread::yield();
+  EXPECT_LT(log->durable_sequence(), sequence);
+  hold = false;
+  while (log->durable_sequence() < sequence) std::this_thread::yield();
   ASSERT_TRUE(log->stop());
 }
 

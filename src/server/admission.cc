@@ -70,10 +70,23 @@ void Dispatcher::refuse(Connection& connection, const ParsedCommand& parsed,
   reject(connection.session(), connection.reply(), command, text);
 }
 
+// CLIENT DURABILITY NEXT holds for one command; before MULTI, for the transaction.
+void Dispatcher::choose_durability(Session& session) {
+  if (session.has(Session::kDurabilityOnce) && !session.has(Session::kInTransaction)) {
+    session.set(Session::kDurabilityOnce, false);
+    set_durability_now(session, session.durability);
+  }
+  if (!session.has(Session::kDurabilityNext)) return;
+  session.set(Session::kDurabilityNext, false);
+  session.set(Session::kDurabilityOnce);
+  set_durability_now(session, session.durability_next);
+}
+
 bool Dispatcher::admit(Connection& connection, const ParsedCommand& parsed,
                        const RegisteredCommand& command) {
   Session& session = connection.session();
   Reply& reply = connection.reply();
+  choose_durability(session);
   if (session.has(Session::kReplySkipNext)) {
     session.set(Session::kReplySkipNext, false);
     session.set(Session::kReplySkip);

@@ -8,6 +8,7 @@
 #include "commands/context.h"
 #include "server/client_list.h"
 #include "server/connection.h"
+#include "server/durability_commands.h"
 #include "server/help.h"
 #include "server/server.h"
 #include "server/waiting.h"
@@ -254,7 +255,10 @@ void setinfo(Context& context) {
 
 void help(Context& context) {
   reply_help(context, "CLIENT",
-             {"GETNAME",
+             {"DURABILITY [NEXT] (NONE|MEMORY|DISK)",
+              "    Set when replies are sent: after execution, after the log was written, after",
+              "    it was synced. NEXT: of the next command, or transaction, only.",
+              "GETNAME",
               "    Return the name of the current connection.",
               "ID",
               "    Return the ID of the current connection.",
@@ -304,6 +308,13 @@ constexpr uint32_t kOthers = kAdmin | kOwn;
 }  // namespace
 
 constexpr Command kClientSubcommands[] = {
+    {.name = "durability",
+     .syntax = "[NEXT] <NONE | MEMORY | DISK>",
+     .flags = kOwn | kNoMulti,
+     .acl = kAclConnection,
+     .since = "7.2.0",
+     .summary = "Sets what must have happened before replies are sent (Strata's own).",
+     .run = client_durability},
     {.name = "getname",
      .flags = kOwn,
      .acl = kAclConnection,

@@ -8,7 +8,7 @@ namespace strata {
 
 struct Session;
 
-extern const Command kClientSubcommands[12];
+extern const Command kClientSubcommands[13];
 
 // CLIENT SETNAME and HELLO SETNAME. False: an error was replied.
 bool set_client_name(Context& context, Bytes name);

@@ -115,14 +115,38 @@ void Connection::receive(Bytes bytes) {
 }
 
 void Connection::wait_for_log(uint64_t from_byte, uint64_t sequence) {
-  if (!marks_.empty() && marks_.back().sequence >= sequence) return;
-  marks_.push_back({from_byte, sequence});
+  const Durability level = session_.durability_now;
+  if (level == Durability::kDisk) worker_.want_sync(sequence);
+  if (level == Durability::kMemory) worker_.want_write();
+  // Bytes leave in their order: a mark that comes later and asks for no more has no effect.
+  if (!marks_.empty()) {
+    const Mark& last = marks_.back();
+    const bool is_as_strong = last.level == level || last.level == Durability::kDisk;
+    if (is_as_strong && last.sequence >= sequence) return;
+  }
+  marks_.push_back({from_byte, sequence, level});
 }
+
+bool Connection::is_met(const Mark& mark) const {
+  const OpLog& log = *worker_.server().log();
+  switch (mark.level) {
+    case Durability::kNone:
+      return true;
+    case Durability::kMemory:
+      return mark.sequence <= log.written_sequence();
+    case Durability::kDisk:
+      return mark.sequence <= log.durable_sequence();
+    case Durability::kPolicy:
+      break;
+  }
+  return mark.sequence <= log.acknowledged_sequence();
+}
+
+bool Connection::is_log_wait_over() const { return marks_.empty() || is_met(marks_.front()); }
 
 uint64_t Connection::sendable_bytes() {
   if (marks_.empty()) return output_.size();
-  uint64_t acknowledged = worker_.server().log()->acknowledged_sequence();
-  while (!marks_.empty() && marks_.front().sequence <= acknowledged) marks_.pop_front();
+  while (!marks_.empty() && is_met(marks_.front())) marks_.pop_front();
   if (marks_.empty()) return output_.size();
   return marks_.front().from_byte - output_.consumed_total();
 }

@@ -58,9 +58,10 @@ class Connection final : private SendCompletion, private Foresight {
   static constexpr size_t kOutputPauseBytes = 1 << 20;
   bool is_over_output_limit() const { return output_.size() > kOutputPauseBytes; }
 
-  // From here on the output waits for `sequence` of the log.
+  // From here on the output waits for `sequence` of the log, as the session's durability_now means it.
   void wait_for_log(uint64_t from_byte, uint64_t sequence);
-  uint64_t oldest_log_wait() const { return marks_.empty() ? UINT64_MAX : marks_.front().sequence; }
+  // What the oldest bytes wait for has happened, or they wait for nothing.
+  bool is_log_wait_over() const;
   // The coroutine has ended: destroys the connection, as soon as no send uses its output any more.
   void retire();
 
@@ -89,7 +90,9 @@ class Connection final : private SendCompletion, private Foresight {
   struct Mark {
     uint64_t from_byte;
     uint64_t sequence;
+    Durability level;
   };
+  bool is_met(const Mark& mark) const;
   // Waits for resume().
   struct Resumption final : public Operation, public PostedWork {
     explicit Resumption(Connection& connection) : connection_(connection) {}

@@ -5,6 +5,7 @@
 #include "server/client_commands.h"
 #include "server/commands.h"
 #include "server/connection.h"
+#include "server/durability_commands.h"
 #include "server/server.h"
 #include "server/transactions.h"
 #include "server/worker.h"
@@ -119,6 +120,7 @@ void reset(Context& context) {
                   Session::kNoEvict,
               false);
   session.connection->reply().set_muted(false);
+  set_durability(session, Durability::kPolicy);
   set_protocol(context, 2);
   session.db = 0;
   {

@@ -95,7 +95,7 @@ std::expected<void, std::string> reload_log(Server& server) {
   if (!log) return std::unexpected("ERR DEBUG LOADAOF needs 'appendonly yes'");
   int64_t deadline_us = system_clock().monotonic_us() + kSyncWaitUs;
   log->commit_inline();
-  log->request_sync();
+  log->request_sync(log->appended_sequence());
   while (log->durable_sequence() < log->appended_sequence()) {
     bool is_late = system_clock().monotonic_us() > deadline_us;
     if (log->failed() || is_late) return std::unexpected("ERR The log could not be synced");

@@ -153,7 +153,7 @@ size_t Dispatcher::run_batch(Connection& connection, std::span<const ParsedComma
   Session& session = connection.session();
   const int64_t slower_than = server_.options().slowlog_slower_than_us.load(std::memory_order_relaxed);
   const bool exact = slower_than >= 0 && slower_than < 1000;
-  uint64_t from_byte = connection.output().appended_total();
+  wait_from_byte_ = connection.output().appended_total();
   uint64_t began = cycles_now();
   size_t run_begin = 0;
   // Counts the commands of the run that executed here, those before `end`.
@@ -194,8 +194,20 @@ size_t Dispatcher::run_batch(Connection& connection, std::span<const ParsedComma
   if (i > 0 && prepared_[i - 1].command) {
     session.last_command.store(prepared_[i - 1].command->index, std::memory_order_relaxed);
   }
-  if (wait_sequence_ > 0) connection.wait_for_log(from_byte, wait_sequence_);
+  mark_waits(connection);
   return i;
+}
+
+void Dispatcher::mark_waits(Connection& connection) {
+  if (wait_sequence_ > 0) connection.wait_for_log(wait_from_byte_, wait_sequence_);
+  wait_sequence_ = 0;
+  wait_from_byte_ = connection.output().appended_total();
+}
+
+void Dispatcher::set_durability_now(Session& session, Durability level) {
+  if (session.durability_now == level) return;
+  mark_waits(*session.connection);
+  session.durability_now = level;
 }
 
 // False: not executed and not to be consumed yet.
@@ -282,9 +294,8 @@ void Dispatcher::run_single_shard(Connection& connection, std::span<const Parsed
   shard.set_now(now_ms());
   uint64_t sequence = run_entered(command, parsed.args, parsed.canonical ? parsed.raw : Bytes(), prepared.key,
                                   db, now_ms(), connection.reply(), &session);
-  if (sequence > 0) shard.last_sequence = sequence;
-  if (server_.replies_wait_for_disk()) sequence = shard.last_sequence;
-  note_wait(sequence);
+  if (sequence > 0) shard.last_sequence = session.last_write_sequence = sequence;
+  note_wait(awaited_sequence(session, sequence, shard.last_sequence));
   if (context_.has_sliced()) [[unlikely]] {
     ShardSet shards;
     shards.add(prepared.key.shard);
@@ -417,7 +428,7 @@ bool Dispatcher::step_held(const RegisteredCommand& command, std::span<const Byt
   context_.set_client(reply, &session);
   context_.begin(*command.command, args, db, now_ms, {});
   if (!work.step(context_)) return false;
-  sequence = settle_sequence(held, finish_command(command, {}, reply, errors_before));
+  sequence = settle_sequence(held, finish_command(command, {}, reply, errors_before), session);
   return true;
 }
 
@@ -478,20 +489,30 @@ uint64_t Dispatcher::run_held(const RegisteredCommand& command, std::span<const 
                               Bytes canonical_raw, const Key& key, const ShardSet& held, uint16_t db,
                               int64_t now_ms, Reply& reply, Session* session) {
   uint64_t sequence = run_entered(command, args, canonical_raw, key, db, now_ms, reply, session);
-  return settle_sequence(held, sequence);
+  return settle_sequence(held, sequence, *session);
 }
 
 // Marks the shards with the newest effect; says what the reply must wait for.
-uint64_t Dispatcher::settle_sequence(const ShardSet& held, uint64_t sequence) {
-  uint64_t waits_for = sequence;
-  bool for_disk = server_.replies_wait_for_disk();
-  if (sequence == 0 && !for_disk) return 0;
+uint64_t Dispatcher::settle_sequence(const ShardSet& held, uint64_t sequence, Session& session) {
+  uint64_t seen = sequence;
+  if (sequence > 0) session.last_write_sequence = sequence;
   for (uint32_t s = 0; (s = held.next(s)) != ShardSet::kEnd; ++s) {
     Shard& shard = server_.keyspace().shard(s);
     if (sequence > 0) shard.last_sequence = sequence;
-    if (for_disk) waits_for = std::max(waits_for, shard.last_sequence);
+    seen = std::max(seen, shard.last_sequence);
   }
-  return waits_for;
+  return awaited_sequence(session, sequence, seen);
+}
+
+// What a reply waits for: the command's own effect, or also whatever it has seen. After the log has failed
+// reads go on: nothing that they could wait for will come.
+uint64_t Dispatcher::awaited_sequence(const Session& session, uint64_t own, uint64_t seen) const {
+  const Durability level = session.durability_now;
+  if (level == Durability::kPolicy) [[likely]]
+    return server_.replies_wait_for_disk() ? seen : own;
+  if (level == Durability::kNone) return 0;
+  if (level == Durability::kMemory) return own;
+  return server_.alerts() & kAlertLogFailed ? own : seen;
 }
 
 uint64_t Dispatcher::run_timed(const RegisteredCommand& command, std::span<const Bytes> args,

@@ -139,6 +139,8 @@ class Dispatcher {
   void note_hold(const RegisteredCommand& command, uint64_t cycles);
   void record(const RegisteredCommand& command, std::span<const Bytes> args, Session& session, uint64_t count,
               uint64_t cycles);
+  // From now on the session's replies leave at that level; what was executed before keeps its own.
+  void set_durability_now(Session& session, Durability level);
   // Before commands are run from another place than run().
   void prepare_context();
   JobRunner& runner() { return runner_; }
@@ -163,7 +165,9 @@ class Dispatcher {
                        const Key& key, uint16_t db, int64_t now_ms, Reply& reply, Session* session);
   static Latch* find_key_latch(Shard& shard, const RegisteredCommand& command, uint16_t db, const Key& key,
                                bool for_write);
-  uint64_t settle_sequence(const ShardSet& held, uint64_t sequence);
+  uint64_t settle_sequence(const ShardSet& held, uint64_t sequence, Session& session);
+  uint64_t awaited_sequence(const Session& session, uint64_t own, uint64_t seen) const;
+  void choose_durability(Session& session);
   uint64_t finish_command(const RegisteredCommand& command, Bytes canonical_raw, Reply& reply,
                           uint64_t errors_before);
   struct Serving;
@@ -182,6 +186,7 @@ class Dispatcher {
   void reject(Session& session, Reply& reply, const RegisteredCommand* command, Bytes text);
   void refuse(Connection& connection, const ParsedCommand& parsed, const RegisteredCommand* command);
   void note_error(const RegisteredCommand& command, const Reply& reply);
+  void mark_waits(Connection& connection);
   void note_wait(uint64_t sequence) {
     if (sequence > wait_sequence_) wait_sequence_ = sequence;
   }
@@ -194,7 +199,8 @@ class Dispatcher {
   std::array<Prepared, ParsedBatch::kMaxCommands> prepared_;
   std::array<MemberPlace, ParsedBatch::kMaxCommands> members_;
   std::vector<KeyPosition> positions_;
-  uint64_t wait_sequence_ = 0;  // what the replies written in this batch wait for
+  uint64_t wait_sequence_ = 0;  // what the replies written in this batch, from that byte on, wait for
+  uint64_t wait_from_byte_ = 0;
   uint64_t last_turn_ = UINT64_MAX;
   size_t jobs_absorbed_ = 0;  // further commands that a queued job took along
 };

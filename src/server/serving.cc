@@ -160,7 +160,8 @@ void Dispatcher::serve(Serving& serving, BlockedWaiter& waiter, const Key& key) 
   context_.set_client(reply, &session);
   context_.begin(*command.command->command, command.args, job.db, now_ms(), {});
   waiter.request().command->serve(context_, key);
-  job.wait_for(settle_sequence(serving.held, finish_command(*command.command, {}, reply, errors_before)));
+  const uint64_t sequence = finish_command(*command.command, {}, reply, errors_before);
+  job.wait_for(settle_sequence(serving.held, sequence, session));
   for (ReadyKey& other : context_.take_ready()) serving.ready.push_back(std::move(other));
   ++serving.served;
   waiter.end_claimed(WaitEnd::kServed);

@@ -54,6 +54,14 @@ struct Transaction {
   std::shared_ptr<WatchMark> mark;  // outlives the session until its registrations are gone
 };
 
+// What must have happened before a reply leaves: CLIENT DURABILITY.
+enum class Durability : uint8_t {
+  kPolicy,  // what appendfsync says: kDisk under always, else kMemory
+  kNone,    // the command was executed
+  kMemory,  // its effect was given to the operating system: it outlives the process
+  kDisk,    // the effect, and whatever the reply tells of, is synced: it outlives the machine
+};
+
 struct Session {
   enum Flag : uint32_t {
     // Anything set here sends a command through the checks; a plain authenticated client has none.
@@ -67,9 +75,12 @@ struct Session {
     kNoEvict = 1 << 7,
     kUnixSocket = 1 << 8,
     kBlocked = 1 << 9,
+    kDurabilityNext = 1 << 10,  // the next command has a level of its own
+    kDurabilityOnce = 1 << 11,  // this one has
   };
-  static constexpr uint32_t kCheckedFlags =
-      kNeedsAuth | kInTransaction | kReplyOff | kReplySkipNext | kReplySkip | kCloseAfterReply | kNoTouch;
+  static constexpr uint32_t kCheckedFlags = kNeedsAuth | kInTransaction | kReplyOff | kReplySkipNext |
+                                            kReplySkip | kCloseAfterReply | kNoTouch | kDurabilityNext |
+                                            kDurabilityOnce;
 
   Server* server = nullptr;
   Worker* worker = nullptr;
@@ -80,6 +91,10 @@ struct Session {
   std::atomic<uint16_t> db{0};
   std::atomic<uint8_t> resp{2};
   Transaction transaction;
+  Durability durability = Durability::kPolicy;       // of the connection
+  Durability durability_next = Durability::kPolicy;  // with kDurabilityNext
+  Durability durability_now = Durability::kPolicy;   // of the command that is being executed, or waits
+  uint64_t last_write_sequence = 0;                  // of the log: this client's own last effect
 
   // For CLIENT LIST and INFO.
   std::string peer_address;  // written before others can see the session

@@ -209,7 +209,7 @@ uint64_t Dispatcher::run_transaction_held(const ShardSet& held, Session& session
   reset_queue(session);
   if (touched) {
     reply.null_array();
-    return settle_sequence(held, 0);
+    return settle_sequence(held, 0, session);
   }
 
   TransactionSink sink;
@@ -225,7 +225,7 @@ uint64_t Dispatcher::run_transaction_held(const ShardSet& held, Session& session
   context_.set_sink(server_.sink());
   context_.set_may_slice(true);
   context_.set_may_block(true);
-  return settle_sequence(held, log ? sink.finish(*log) : 0);
+  return settle_sequence(held, log ? sink.finish(*log) : 0, session);
 }
 
 }  // namespace strata

@@ -75,6 +75,7 @@ void QueuedJob::begin_block(Dispatcher& dispatcher, uint64_t sequence) {
   }
   const WaitWish wish = request.wish;
   const int64_t timeout_ms = request.timeout_ms;
+  const uint64_t until_durable = request.until_durable;
   waiter_ =
       std::make_shared<BlockedWaiter>(*this, std::move(request), std::move(keys), std::move(other_keys));
   wait_for(sequence);
@@ -87,6 +88,7 @@ void QueuedJob::begin_block(Dispatcher& dispatcher, uint64_t sequence) {
   const bool is_unwanted = connection_.closing() || session().kill_requested.load(std::memory_order_seq_cst);
   if (is_unwanted) waiter_->end(WaitEnd::kGone);
   connection_.stream().set_hangup_callback([this] { connection_.close_now(); });
+  if (until_durable > 0) connection_.worker().wait_for_sync(waiter_, until_durable);
   if (timeout_ms == 0) return;
   EventLoop& loop = connection_.worker().loop();
   timeout_ = std::make_unique<Timer>(loop, [this] { waiter_->end(WaitEnd::kTimedOut); });
@@ -104,7 +106,8 @@ void QueuedJob::end_block() {
     session().waiter.store(nullptr, std::memory_order_seq_cst);
   }
   // Who serves takes out the registration with the key that served.
-  const bool is_unregistered = wait_end_ == WaitEnd::kServed && waiter_->keys().size() == 1;
+  const bool is_unregistered =
+      waiter_->keys().empty() || (wait_end_ == WaitEnd::kServed && waiter_->keys().size() == 1);
   if (!is_unregistered) home.dispatcher().runner().start(*new UnregisterJob(home, db, waiter_));
   if (wait_end_ == WaitEnd::kGone) return connection_.close_now();
   if (wait_end_ == WaitEnd::kServed) return;

@@ -1,9 +1,10 @@
-// A client that waits for keys: the queued job of its blocked command, as the shards know it.
+// A client that waits for keys, or for the log: the queued job of its blocked command, as the shards know it.
 //
 //   handler: Context::block() ──> QueuedJob::begin_block()   at home, inside the shards: registers, timer
 //   claim() by …                      then
 //     a push (serving.cc)               serve(), the reply is in the job        kServed
 //     the timer                         BlockedCommand::time_out()              kTimedOut
+//     the log, for WAITAOF (worker.cc)  the same                               kTimedOut
 //     CLIENT UNBLOCK                    the same, or an error                   kTimedOut, kUnblocked
 //     CLIENT KILL, the client's leaving nothing                                 kGone
 //                                     └─> QueuedJob::end_block() at home, and the job's replies arrive

@@ -1,12 +1,14 @@
 #include "server/worker.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "platform/clock.h"
 #include "platform/thread.h"
 #include "server/connection.h"
 #include "server/server.h"
 #include "server/transactions.h"
+#include "server/waiting.h"
 
 namespace strata {
 namespace {
@@ -98,6 +100,20 @@ void Worker::wait_for_log(Connection& connection) {
 
 void Worker::wait_for_credit(Connection& connection) { credit_waiters_.push_back(&connection); }
 
+void Worker::wait_for_sync(std::shared_ptr<BlockedWaiter> waiter, uint64_t sequence) {
+  sync_waiters_.push_back({std::move(waiter), sequence});
+  want_sync(sequence);
+}
+
+// Also forgets those whose wait has ended otherwise.
+void Worker::end_sync_waits(const OpLog* log) {
+  std::erase_if(sync_waiters_, [&](const SyncWaiter& wait) {
+    const bool is_over = !log || log->failed() || log->durable_sequence() >= wait.sequence;
+    if (is_over) wait.waiter->end(WaitEnd::kTimedOut);
+    return is_over || !wait.waiter->is_waiting();
+  });
+}
+
 // Both sides exchange, first what they have to tell and then this flag: the later of the two sees what the
 // other told. So either the log sees that somebody waits, or turn_end(), which looks at the log once more,
 // sees that it got on.
@@ -114,6 +130,7 @@ void Worker::flush_log_waiters() {
     connection->flush();
   }
   OpLog* log = server_.log();
+  end_sync_waits(log);
   if (!credit_waiters_.empty() && (!log || log->failed() || log->has_credit()) &&
       !server_.background_save().holds_writers()) {
     waiters.clear();
@@ -135,9 +152,13 @@ void Worker::flush_dirty() {
 // One commit for everything this turn has executed, one send for each connection.
 bool Worker::turn_end() {
   OpLog* log = server_.log();
-  if (log) log->commit_inline();
+  if (log) {
+    log->commit_inline();
+    if (const uint64_t wanted = std::exchange(sync_wanted_, 0)) log->request_sync(wanted);
+    if (std::exchange(is_write_wanted_, false)) log->request_write();
+  }
   if (!dirty_.empty()) flush_dirty();
-  if (!log_waiters_.empty() || !credit_waiters_.empty()) await_log(log);
+  if (!log_waiters_.empty() || !credit_waiters_.empty() || !sync_waiters_.empty()) await_log(log);
   bool more = keep_house();
   server_.keyspace().turn_gate().sleep(index_);
   return more || !dirty_.empty();
@@ -146,15 +167,19 @@ bool Worker::turn_end() {
 void Worker::await_log(OpLog* log) {
   wants_log_progress_.exchange(true, std::memory_order_seq_cst);
   // Progress before that woke nobody.
-  bool has_got_on = !log || log->failed() || log->acknowledged_sequence() >= oldest_log_wait() ||
-                    (!credit_waiters_.empty() && log->has_credit());
-  if (has_got_on) flush_log_waiters();
+  if (has_got_on(log)) flush_log_waiters();
 }
 
-uint64_t Worker::oldest_log_wait() const {
-  uint64_t oldest = UINT64_MAX;
-  for (const Connection* connection : log_waiters_) oldest = std::min(oldest, connection->oldest_log_wait());
-  return oldest;
+bool Worker::has_got_on(const OpLog* log) const {
+  if (!log || log->failed()) return true;
+  if (!credit_waiters_.empty() && log->has_credit()) return true;
+  for (const Connection* connection : log_waiters_) {
+    if (connection->is_log_wait_over()) return true;
+  }
+  const uint64_t durable = log->durable_sequence();
+  return std::any_of(sync_waiters_.begin(), sync_waiters_.end(), [durable](const SyncWaiter& wait) {
+    return wait.sequence <= durable || !wait.waiter->is_waiting();
+  });
 }
 
 // Expired keys and lazily freed memory of this worker's shards, in slices.

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -15,6 +16,7 @@
 
 namespace strata {
 
+class BlockedWaiter;
 class Connection;
 class OpLog;
 class Server;
@@ -33,6 +35,11 @@ class Worker {
   void mark_dirty(Connection& connection);
   void wait_for_log(Connection& connection);
   void wait_for_credit(Connection& connection);
+  // With the end of this turn the log is asked to sync up to there, or to write though it syncs just now.
+  void want_sync(uint64_t sequence) { sync_wanted_ = std::max(sync_wanted_, sequence); }
+  void want_write() { is_write_wanted_ = true; }
+  // The waiter's wait ends, as by its timeout, when the log is durable up to there, or has failed.
+  void wait_for_sync(std::shared_ptr<BlockedWaiter> waiter, uint64_t sequence);
   // On any thread: the log got on, or failed.
   void log_progressed();
   // The connection's coroutine has ended; it is destroyed.
@@ -85,7 +92,8 @@ class Worker {
   void flush_dirty();
   void flush_log_waiters();
   void await_log(OpLog* log);
-  uint64_t oldest_log_wait() const;
+  void end_sync_waits(const OpLog* log);
+  bool has_got_on(const OpLog* log) const;
   bool keep_house();
   void cron();
   void ask_for_cleaning();
@@ -103,6 +111,13 @@ class Worker {
   std::vector<Connection*> flushing_;
   std::vector<Connection*> log_waiters_;
   std::vector<Connection*> credit_waiters_;
+  struct SyncWaiter {
+    std::shared_ptr<BlockedWaiter> waiter;
+    uint64_t sequence;
+  };
+  std::vector<SyncWaiter> sync_waiters_;
+  uint64_t sync_wanted_ = 0;
+  bool is_write_wanted_ = false;
   std::atomic<bool> wants_log_progress_{false};
   std::atomic<int64_t> longest_hold_us_{0};
   std::atomic<size_t> client_bytes_{0};

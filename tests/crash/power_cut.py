@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Cuts the power under the real server: ext4 on a loop mount, shut down without flushing its journal.
 
-    power_cut.py STRATA_SERVER [--cuts 6] [--policy always|everysec|no] [--threads 2] [--load-seconds-max 0.3] [--seed S]
+    power_cut.py STRATA_SERVER [--cuts 6] [--policy always|everysec|no|disk] [--threads 2] [--load-seconds-max 0.3] [--seed S]
 
 The writers are those of kill9.py; in the middle of their work EXT4_IOC_SHUTDOWN takes everything that was not synced.
 Then the server is killed, the file system mounted again, which replays its journal, and the server started. Of what
@@ -9,8 +9,8 @@ it then holds these must be true:
 
     starts    always, in every fsync mode
     prefix    each client's numbers up to one of them, MULTI and MSET whole, nothing that was never sent
-    durable   always: every number whose reply came, or that a reader saw, before the cut began; everysec: those two
-              seconds older
+    durable   always, and at CLIENT DURABILITY DISK under appendfsync no, which is the mode "disk": every number whose
+              reply came, or that a reader saw, before the cut began; everysec: those two seconds older
     loss      no: at least once a number that was acknowledged is gone, or else the cut was none and proved nothing
 
 The cut takes some milliseconds, in which the server still runs: numbers acknowledged in this time were seen to be lost
@@ -39,7 +39,8 @@ from servers import Server
 
 CUTS_PER_FOLDER = 5  # Then a new disk: lists and log would grow for ever.
 CLIENTS_PER_MANNER = 2
-POLICIES = ("always", "everysec", "no")
+POLICIES = ("always", "everysec", "no", "disk")
+SAFE = ("always", "disk")  # What was acknowledged is there.
 IMAGE_BYTES = 512 << 20  # Sparse.
 EVERYSEC_LOSS_SECONDS_MAX = 2.0
 EXT4_IOC_SHUTDOWN = 0x8004587D  # _IOR('X', 125, __u32)
@@ -111,6 +112,23 @@ class TimedWriter(Writer):
         return "acknowledged, from the cut on: " + ", ".join(late[:5])
 
 
+class AtDisk:
+    """A server whose clients choose their durability themselves."""
+
+    def __init__(self, server):
+        self.server = server
+
+    def connect(self, *arguments, **names):
+        connection = self.server.connect(*arguments, **names)
+        reply = connection.command("CLIENT", "DURABILITY", "DISK")
+        require(reply.value == b"OK", f"CLIENT DURABILITY: {reply}")
+        return connection
+
+
+def sync_policy(policy):
+    return "no" if policy == "disk" else policy
+
+
 class Reader(threading.Thread):
     """Remembers the highest number of every writer that it saw before the cut."""
 
@@ -134,7 +152,7 @@ class Reader(threading.Thread):
 
 def promised(policy, writer, cut_at, begin):
     """The number that must be there at least."""
-    if policy == "always":
+    if policy in SAFE:
         return max(writer.acknowledged_before(cut_at), begin)
     if policy == "everysec":
         return max(writer.acknowledged_before(cut_at - EVERYSEC_LOSS_SECONDS_MAX), begin)
@@ -143,8 +161,9 @@ def promised(policy, writer, cut_at, begin):
 
 def play_cut(server, disk, manners, last, chooser, policy, load_seconds_max):
     """Load, cut, restart, check. Returns the numbers acknowledged before the cut, those of them lost, and those lost that came later."""
-    writers = [TimedWriter(server, manner, last[manner], chooser.random()) for manner in manners]
-    reader = Reader(server, manners)
+    seen_server = AtDisk(server) if policy == "disk" else server
+    writers = [TimedWriter(seen_server, manner, last[manner], chooser.random()) for manner in manners]
+    reader = Reader(seen_server, manners)
     for thread in (*writers, reader):
         thread.start()
     time.sleep(chooser.uniform(0.01, load_seconds_max))
@@ -169,7 +188,7 @@ def play_cut(server, disk, manners, last, chooser, policy, load_seconds_max):
         least = promised(policy, writer, cut_at, begin)
         require(n >= least, f"{name}: {least} was promised, {n} is there; {writer.since(cut_at, n)}")
         require(seen <= writer.sent, f"{name}: {seen} is there, only {writer.sent} was sent")
-        if policy == "always":
+        if policy in SAFE:
             read = reader.seen.get(name, 0)
             require(seen >= read, f"{name}: a reader saw {read}, {seen} is there")
         before = max(writer.acknowledged_before(cut_at), begin)
@@ -178,7 +197,7 @@ def play_cut(server, disk, manners, last, chooser, policy, load_seconds_max):
         late += max(0, writer.acknowledged - max(before, n))
         last[writer.manner] = n
         finish(connection, writer.manner, n, seen)
-    connection.command("CONFIG", "SET", "appendfsync", policy)
+    connection.command("CONFIG", "SET", "appendfsync", sync_policy(policy))
     return acknowledged, lost, late
 
 
@@ -189,8 +208,8 @@ def play_disk(options, policy, cuts, chooser):
     last = dict.fromkeys(manners, 0)
     totals = (0, 0, 0)
     with Disk() as disk:
-        server = Server(options.strata, "--dir", disk.path, "--save", "", "--appendonly", "yes", "--appendfsync", policy,
-                        "--threads", options.threads)
+        server = Server(options.strata, "--dir", disk.path, "--save", "", "--appendonly", "yes", "--appendfsync",
+                        sync_policy(policy), "--threads", options.threads)
         with server:
             try:
                 for _ in range(cuts):

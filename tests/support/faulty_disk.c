@@ -2,7 +2,7 @@
 //
 // FAULTY_DISK names a file of five 32-bit numbers in the machine's byte order, which a test changes as it likes:
 //   microseconds that each write takes longer, errno that it fails with (0: it succeeds); the same two for syncs;
-//   and how many calls were slowed down or failed, counted here.
+//   and how many calls were slowed down or failed, counted here. A delay of 2^32 - 1 lasts until it is changed.
 // Only files whose path holds "appendonlydir/" are touched.
 
 #define _GNU_SOURCE
@@ -47,9 +47,14 @@ static int disturb(int fd, int is_sync) {
   struct control* control = control_of();
   if (!control || !is_log(fd)) return 0;
   uint32_t us = is_sync ? control->sync_us : control->write_us;
+  if (us || (is_sync ? control->sync_errno : control->write_errno))
+    __atomic_add_fetch(&control->hits, 1, __ATOMIC_RELAXED);
+  if (us == UINT32_MAX) {
+    while ((is_sync ? control->sync_us : control->write_us) == UINT32_MAX) usleep(1000);
+  } else if (us) {
+    usleep(us);
+  }
   uint32_t error = is_sync ? control->sync_errno : control->write_errno;
-  if (us || error) __atomic_add_fetch(&control->hits, 1, __ATOMIC_RELAXED);
-  if (us) usleep(us);
   errno = (int)error;
   return error != 0;
 }
