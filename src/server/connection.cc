@@ -1,6 +1,9 @@
 #include "server/connection.h"
 
+#include <utility>
+
 #include "platform/clock.h"
+#include "platform/socket.h"
 #include "server/dispatcher.h"
 #include "server/server.h"
 #include "server/worker.h"
@@ -36,13 +39,13 @@ QueuedJob& Connection::make_job() {
 // A queued job refers to this connection, so the coroutine does not end before the job has.
 Task<void> Connection::serve() {
   while (stall_ == Stall::kJob || !closing_) {
-    bool must_wait = stall_ != Stall::kNone || close_after_reply_;
+    bool must_wait = stall_ != Stall::kNone || (close_after_reply_ && !is_draining_);
     if (must_wait) {
       Resumption resumption(*this);
       co_await resumption;
       continue;
     }
-    if (runnable_input_) {
+    if (runnable_input_ && !is_draining_) {
       receive({});
       continue;
     }
@@ -54,7 +57,7 @@ Task<void> Connection::serve() {
       continue;
     }
     if (!received || received->empty()) break;
-    receive(*received);
+    if (!close_after_reply_) receive(*received);
   }
   closing_ = true;
   worker_.remove(*this);
@@ -69,10 +72,7 @@ void Connection::resume() {
     return;
   }
   stall_ = Stall::kNone;
-  if (!waiting_) return;
-  Resumption* waiting = waiting_;
-  waiting_ = nullptr;
-  worker_.loop().defer(waiting);
+  if (waiting_) worker_.loop().defer(std::exchange(waiting_, nullptr));
 }
 
 void Connection::on_foreseen(Bytes bytes, ForesightPass pass) {
@@ -152,14 +152,14 @@ uint64_t Connection::sendable_bytes() {
 }
 
 void Connection::flush() {
-  if (closing_ || is_send_pending_) return;
+  if (closing_ || is_send_pending_ || is_draining_) return;
   uint64_t sendable = sendable_bytes();
   if (!marks_.empty()) {
     if (worker_.server().log()->failed()) return fail_log_waiters();
     worker_.wait_for_log(*this);
   }
   if (sendable == 0) {
-    if (close_after_reply_ && output_.empty()) close_now();
+    if (close_after_reply_ && output_.empty()) end_sending();
     return;
   }
   std::span<Bytes> slices(few_slices_);
@@ -179,8 +179,20 @@ void Connection::fail_log_waiters() {
   marks_.clear();
   output_.clear();
   reply_.error("MISCONF Errors writing to the AOF file: this write is not known to be durable");
+  has_unread_commands_ = true;
   close_after_reply();
   flush();
+}
+
+// Closing a socket that holds unread bytes resets the connection, and the other side loses replies that it
+// has not read yet. So when more commands may be on their way, only the sending side ends; what comes is
+// thrown away until the client ends its side, or has had its time.
+void Connection::end_sending() {
+  if (!has_unread_commands_) return close_now();
+  is_draining_ = true;
+  drained_until_ms_ = worker_.loop().wall_ms() + kDrainMs;
+  shutdown_socket(stream_->handle(), ShutdownHow::kSend);
+  if (stall_ == Stall::kNone && waiting_) worker_.loop().defer(std::exchange(waiting_, nullptr));
 }
 
 bool Connection::is_stuck(int64_t now_ms, int64_t stall_ms) {
@@ -213,7 +225,7 @@ void Connection::on_sent(Result<size_t> sent) {
                                     std::memory_order_relaxed);
   if (output_.empty()) {
     many_slices_.reset();
-    if (close_after_reply_) return close_now();
+    if (close_after_reply_) return end_sending();
   } else {
     worker_.mark_dirty(*this);
   }

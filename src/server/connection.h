@@ -68,6 +68,8 @@ class Connection final : private SendCompletion, private Foresight {
   // True when a send is pending of which the client has taken no byte for longer than that. Asked now and
   // then.
   bool is_stuck(int64_t now_ms, int64_t stall_ms);
+  // The last reply was sent, and the client has had its time to read it and to end its side.
+  bool is_drained(int64_t now_ms) const { return is_draining_ && now_ms > drained_until_ms_; }
 
   // client-output-buffer-limit, looked at by the worker's cron.
   bool exceeds(const OutputLimit& limit, int64_t now_ms);
@@ -107,10 +109,12 @@ class Connection final : private SendCompletion, private Foresight {
   void receive(Bytes bytes);
   uint64_t sendable_bytes();
   void fail_log_waiters();
+  void end_sending();
   void on_sent(Result<size_t> sent) override;
   void on_foreseen(Bytes bytes, ForesightPass pass) override;
   void publish_sizes();
 
+  static constexpr int64_t kDrainMs = 2000;
   static constexpr size_t kSlicesPerSend = 64;
   static constexpr size_t kFewSlices = 4;
   static constexpr size_t kFewSlicesBytes = 32 * 1024;
@@ -135,6 +139,9 @@ class Connection final : private SendCompletion, private Foresight {
   bool runnable_input_ = false;           // pending input may hold whole commands
   bool closing_ = false;
   bool close_after_reply_ = false;
+  bool has_unread_commands_ = false;  // perhaps; with close_after_reply_
+  bool is_draining_ = false;          // everything was sent; what is received is thrown away
+  int64_t drained_until_ms_ = 0;
   bool is_send_pending_ = false;  // the output's bytes are in use; also after the stream was closed
   bool is_retired_ = false;
 };

@@ -269,7 +269,8 @@ void Worker::check_timeouts(int64_t now_ms) {
     bool stuck = stall_ms > 0 && connection.is_stuck(now_ms, stall_ms);
     bool killed = session.kill_requested.load(std::memory_order_relaxed);
     bool flooded = connection.exceeds(output_limit, now_ms);
-    if (idle || stuck || killed || flooded) ending.push_back(&connection);
+    bool drained = connection.is_drained(now_ms);
+    if (idle || stuck || killed || flooded || drained) ending.push_back(&connection);
   });
   client_bytes_.store(bytes, std::memory_order_relaxed);
   for (Connection* connection : ending) connection->close_now();

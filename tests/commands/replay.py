@@ -137,7 +137,7 @@ class Script:
 
 
 def shorten(reply):
-    text = show(reply) if reply.kind not in ("lost", "dead", "none") else f"<connection {reply.kind}>"
+    text = show(reply) if reply.kind not in ("lost", "dead", "none", "no answer") else f"<connection {reply.kind}>"
     return text if len(text) <= SHOWN_REPLY_CHARACTERS_MAX else text[:SHOWN_REPLY_CHARACTERS_MAX] + "…"
 
 
