@@ -41,9 +41,10 @@ class SlicedWork {
   virtual bool step(Context& context) = 0;
   // Called before each step but the first: work that wanders over the shards says which it needs next.
   virtual void choose_shards(ShardSet& shards) { static_cast<void>(shards); }
-  // Called between steps, outside the shards, on the thread of the client's own loop. True: the work waits for
-  // something else there, and the next step comes when it has called `resume` on that thread.
-  virtual bool wait(std::function<void()> resume) {
+  // Called between steps, outside the shards, on the thread of the client's own loop. True: the work waits
+  // for something else there, and the next step comes when it has called `resume` on that thread.
+  virtual bool wait(
+      std::function<void()> resume) {  // NOLINT(performance-unnecessary-value-param): to be kept
     static_cast<void>(resume);
     return false;
   }

@@ -108,6 +108,7 @@ unsigned Table::depth_of(size_t index) const {
 }
 
 size_t Table::index_of(uint64_t hash) const {
+  STRATA_DASSERT(bucket_count_ > 0);
   const size_t half = size_t{1} << level();
   const size_t index = hash & (2 * half - 1);
   return index < bucket_count_ ? index : index - half;

@@ -145,6 +145,7 @@ TEST_F(DatabaseTest, EditStringGrowsShrinksAndFills) {
 TEST_F(DatabaseTest, PinnedStringsAreCopied) {
   set("k", std::string(3000, 'o'));
   Blob* pinned = find("k")->string().blob;
+  ASSERT_NE(pinned, nullptr);
   pinned->pin();
   pins_.push_back(pinned);
   for (size_t size : {3000, 10, 9000}) {

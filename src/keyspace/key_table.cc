@@ -438,7 +438,8 @@ KeyTable::Detached* KeyTable::detach() {
 }
 
 bool KeyTable::drain(Detached* detached, size_t budget, FunctionRef<void(Entry*)> free_entry) {
-  Layout* layout = detached->layout;
+  // What detach() filled in, which the analyzer does not follow.
+  Layout* layout = detached->layout;  // NOLINT(clang-analyzer-core.uninitialized.Assign)
   size_t bucket_count = layout->bucket_count.load(std::memory_order_relaxed);
   size_t& i = detached->next_bucket;
   for (size_t freed = 0; i < bucket_count && freed < budget; ++i) {

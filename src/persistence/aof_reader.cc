@@ -43,7 +43,7 @@ Status finish_upgrade(FileSystem& fs, const AofLocation& location) {
 
 Result<Manifest> find_manifest(FileSystem& fs, const AofLocation& location, bool may_upgrade) {
   Result<Manifest> manifest = load_manifest(fs, location);
-  const Manifest old_style = old_style_manifest(location);
+  Manifest old_style = old_style_manifest(location);
   const bool has_old = exists(fs, location.old_style_path());
   if (manifest) {
     const bool half_upgraded =

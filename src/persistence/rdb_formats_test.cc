@@ -70,7 +70,7 @@ std::string zipmap(const std::vector<std::pair<std::string, std::string>>& pairs
   return out + "\xFF";
 }
 
-std::string intset(std::vector<int64_t> numbers, uint32_t width) {
+std::string intset(const std::vector<int64_t>& numbers, uint32_t width) {
   std::string out = le(width, 4) + le(numbers.size(), 4);
   for (int64_t number : numbers) out += le(static_cast<uint64_t>(number), width);
   return out;

@@ -209,7 +209,7 @@ TEST_P(FileSystemTest, AFileMovesAndCloses) {
   EXPECT_TRUE(file);
   EXPECT_EQ(file.handle() >= 0, std::string_view(GetParam()) == "real");
   File other = std::move(file);
-  EXPECT_FALSE(file);
+  EXPECT_FALSE(file);  // NOLINT(bugprone-use-after-move)
   EXPECT_TRUE(other.append("x"));
   other.close();
   EXPECT_FALSE(other);

@@ -63,7 +63,7 @@ TEST_F(SignalsDeathTest, ACrashIsReportedAndKeepsItsSignal) {
   std::string path = "/tmp/strata_crash_" + std::to_string(process_id());
   // The child of a death test runs this test again, so the path is a fixed one in its environment.
   if (const char* given = std::getenv("STRATA_TEST_CRASH_LOG")) path = given;
-  setenv("STRATA_TEST_CRASH_LOG", path.c_str(), 1);
+  setenv("STRATA_TEST_CRASH_LOG", path.c_str(), 1);  // NOLINT(concurrency-mt-unsafe)
   EXPECT_EXIT(crash_with_log(path), testing::KilledBySignal(SIGSEGV), "Strata crashed by signal SIGSEGV");
   auto report = read_whole_file(real_file_system(), path, 1 << 20);
   ASSERT_TRUE(report);
@@ -71,7 +71,7 @@ TEST_F(SignalsDeathTest, ACrashIsReportedAndKeepsItsSignal) {
   EXPECT_NE(report->find("platform_test"), std::string::npos);  // a frame of the backtrace
   EXPECT_NE(report->find("end of report"), std::string::npos);
   EXPECT_TRUE(real_file_system().remove(path));
-  unsetenv("STRATA_TEST_CRASH_LOG");
+  unsetenv("STRATA_TEST_CRASH_LOG");  // NOLINT(concurrency-mt-unsafe)
 }
 
 TEST_F(SignalsDeathTest, AnAbortIsReported) {

@@ -63,7 +63,7 @@ Connection connect_pair() {
 TEST(Socket, OwnsAndMoves) {
   Socket one = listen_or_die("127.0.0.1");
   Socket two = std::move(one);
-  EXPECT_FALSE(one);
+  EXPECT_FALSE(one);  // NOLINT(bugprone-use-after-move)
   ASSERT_TRUE(two);
   SocketHandle handle = two.release();
   EXPECT_FALSE(two);

@@ -163,6 +163,8 @@ TEST(Output, HolesAreFilledInPlaceAndHoldBackWhatFollows) {
   EXPECT_EQ(output.allocated_bytes(), 0u);
 }
 
+// What a move leaves behind is an empty output that may be used.
+// NOLINTBEGIN(bugprone-use-after-move, clang-analyzer-cplusplus.Move)
 TEST(Output, SplicesInOrder) {
   Output a, b, c;
   a.splice(std::move(b));
@@ -207,6 +209,7 @@ TEST(Output, MovesKeepTotals) {
   EXPECT_EQ(gathered(c), "cdef");
   EXPECT_EQ(b.size(), 0u);
 }
+// NOLINTEND(bugprone-use-after-move, clang-analyzer-cplusplus.Move)
 
 // Against a plain string as the model.
 TEST(Output, BehavesLikeAString) {

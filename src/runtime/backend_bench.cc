@@ -200,7 +200,7 @@ void ping_pong(benchmark::State& state) {
     state.SetIterationTime(static_cast<double>(cpu_us) / 1e6);
     total_us += cpu_us;
   }
-  const auto messages = static_cast<double>(state.iterations()) * static_cast<double>(bytes / kMessageBytes);
+  const auto messages = static_cast<double>(state.iterations()) * static_cast<double>(bytes) / kMessageBytes;
   state.counters["us_per_message"] = static_cast<double>(total_us) / messages;
 }
 

@@ -51,7 +51,7 @@ class EpollGroupTest : public testing::Test {
     backend_->deliver();
   }
   // Whoever is delivered to first does this to the other.
-  void first_does(std::function<void(RecordingHandler&)> action) {
+  void first_does(const std::function<void(RecordingHandler&)>& action) {
     for (int i = 0; i < 2; ++i) {
       handlers_[i].then = [this, i, action] {
         if (handlers_[1 - i].received.empty()) action(handlers_[1 - i]);

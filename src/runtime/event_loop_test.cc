@@ -51,7 +51,7 @@ TEST_P(EventLoopTest, PostsFromManyThreads) {
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < kPosts; ++i) {
-        CountedWork& item = work[static_cast<size_t>(t * kPosts + i)];
+        CountedWork& item = work[size_t{kPosts} * t + i];
         item.loop = loop.get();
         item.number = i + 1;
         item.last = &last[t];

@@ -6,8 +6,8 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
-#include <cstring>
 #include <mutex>
+#include <system_error>
 
 namespace strata {
 namespace {
@@ -106,7 +106,7 @@ void flush_log_lines() { held_logger()->flush(); }
 std::string describe(const Error& error) {
   std::string text = *error.what ? error.what : error_text(error.code);
   if (error.os_error != 0) {
-    text.append(": ").append(std::strerror(error.os_error));
+    text.append(": ").append(std::system_category().message(error.os_error));
   } else if (*error.what) {
     text.append(" (").append(error_text(error.code)).append(")");
   }

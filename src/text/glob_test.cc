@@ -111,6 +111,8 @@ bool model_class(Bytes pattern, Bytes text, bool ignore_case) {
       found |= pattern[at + 1] == text[0];
       at += 2;
     } else if (at + 2 < pattern.size() && pattern[at + 1] == '-') {
+      // As Redis compares them: a byte above 127 is a negative number.
+      // NOLINTBEGIN(bugprone-signed-char-misuse)
       int low = pattern[at];
       int high = pattern[at + 2];
       int c = text[0];
@@ -120,6 +122,7 @@ bool model_class(Bytes pattern, Bytes text, bool ignore_case) {
         high = ascii_lower(static_cast<char>(high));
         c = ascii_lower(static_cast<char>(c));
       }
+      // NOLINTEND(bugprone-signed-char-misuse)
       found |= low <= c && c <= high;
       at += 3;
     } else {

@@ -31,11 +31,11 @@ uint16_t free_port() {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address);
   socklen_t size = sizeof address;
-  ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
+  const bool is_bound = ::bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
+                        ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0;
   ::close(fd);
-  return ntohs(address.sin_port);
+  return is_bound ? ntohs(address.sin_port) : 0;
 }
 
 void pause_ms(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
@@ -73,7 +73,7 @@ bool ServerProcess::launch(const std::string& program, const std::vector<std::st
   ::_exit(127);
 }
 
-bool ServerProcess::start(const std::string& program, std::vector<std::string> arguments) {
+bool ServerProcess::start(const std::string& program, const std::vector<std::string>& arguments) {
   if (directory_.empty()) {
     std::string name = (std::filesystem::temp_directory_path() / "strata-stress-XXXXXX").string();
     if (!::mkdtemp(name.data())) return false;

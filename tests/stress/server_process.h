@@ -18,7 +18,7 @@ class ServerProcess {
   ServerProcess& operator=(const ServerProcess&) = delete;
 
   // Starts, or starts again in the same directory, and waits until it answers. False: it did not.
-  bool start(const std::string& program, std::vector<std::string> arguments);
+  bool start(const std::string& program, const std::vector<std::string>& arguments);
   void signal(int number) const;
   // Waits for its end: the exit code, or minus the signal, or kHangs.
   static constexpr int kHangs = -1000;

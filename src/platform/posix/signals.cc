@@ -79,7 +79,7 @@ void on_crash(int signal, siginfo_t* info, void*) {
   if (crash_reported.exchange(true)) {
     // Another thread is writing its report and will end the process; if it hangs, this one does.
     constexpr unsigned kPatienceS = 10;
-    ::sleep(kPatienceS);
+    ::sleep(kPatienceS);  // NOLINT(concurrency-mt-unsafe): there is no SIGALRM here
   } else {
     write_report(STDERR_FILENO, signal, info->si_addr);
     int log = crash_log_path[0] == '\0'
