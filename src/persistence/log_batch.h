@@ -38,6 +38,8 @@ namespace strata {
 
 constexpr Bytes kOpeningMark = "#SO:";
 constexpr Bytes kBatchMark = "#SB:";
+constexpr Bytes kTimeMark =
+    "#TS:";  // Redis's own; in decimal the second from which on what follows was written
 constexpr unsigned kLogFormatVersion = 1;
 constexpr size_t kOpeningBytes = 51;
 constexpr size_t kBatchHeaderBytes = 59;

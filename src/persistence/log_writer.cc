@@ -1,5 +1,7 @@
 #include "persistence/log_writer.h"
 
+#include <algorithm>
+
 #include "base/assert.h"
 #include "base/crc.h"
 #include "persistence/log_batch.h"
@@ -13,6 +15,7 @@ void LogWriter::attach(File file, uint64_t size, uint64_t position, uint64_t sal
   file_ = std::move(file);
   salt_ = salt;
   current_db_ = 0;
+  is_time_unnamed_ = true;
   file_bytes_.store(size, std::memory_order_relaxed);
   position_.store(position, std::memory_order_relaxed);
   durable_position_.store(position, std::memory_order_relaxed);
@@ -44,6 +47,7 @@ Result<bool> LogWriter::write_batch() {
       TRY(write_large(record));
       return true;
     }
+    if (batch_.size() == kBatchHeaderBytes) put_time();
     select(record.first_db);
     batch_.append(record.payload);
     current_db_ = record.last_db;
@@ -61,6 +65,7 @@ Result<bool> LogWriter::write_batch() {
 
 // A batch of its own, whose body is written from the record's block.
 Status LogWriter::write_large(const LogRing::Record& record) {
+  put_time();
   select(record.first_db);
   current_db_ = record.last_db;
   ring_.take(record);
@@ -74,6 +79,16 @@ Status LogWriter::write_large(const LogRing::Record& record) {
   ring_.free_large(record);
   if (status) advance(body_bytes, record.end);
   return status;
+}
+
+// As the body's first line, which Redis skips and its tools understand.
+void LogWriter::put_time() {
+  if (!names_times_.load(std::memory_order_relaxed)) return;
+  const int64_t second = std::max(last_second_, clock_.wall_us() / 1'000'000);
+  if (second == last_second_ && !is_time_unnamed_) return;
+  last_second_ = second;
+  is_time_unnamed_ = false;
+  batch_.append(kTimeMark).append(std::to_string(second)).append("\r\n");
 }
 
 void LogWriter::select(uint16_t db) {

@@ -9,6 +9,9 @@
 //   2. A batch is one write, except that a large record's block follows its header from where it lies.
 //   3. Every increment begins in database 0, like a fresh connection.
 //   4. A half-written batch stays in the file as it is; recovery cuts it.
+//   5. With names_times, what is behind a `#TS:<second>` line was appended in that second or later, and what
+//   is
+//      before the first of a later second no later than it was written.
 
 #pragma once
 
@@ -18,6 +21,7 @@
 
 #include "base/result.h"
 #include "persistence/log_ring.h"
+#include "platform/clock.h"
 #include "platform/file_system.h"
 
 namespace strata {
@@ -27,10 +31,13 @@ static_assert(kBatchBytes > kInlineRecordBytes);
 
 class LogWriter {
  public:
-  explicit LogWriter(LogRing& ring) : ring_(ring) {}
+  LogWriter(LogRing& ring, Clock& clock) : ring_(ring), clock_(clock) {}
 
   // Goes on in `file`, which holds `size` bytes, all durable, and so is everything below `position`.
   void attach(File file, uint64_t size, uint64_t position, uint64_t salt);
+
+  // aof-timestamp-enabled: a batch begins with the second when that is a new one. Any thread.
+  void set_names_times(bool names) { names_times_.store(names, std::memory_order_relaxed); }
 
   // Nothing that ends behind this sequence is written until stop_at(kNever). While all shards are held.
   static constexpr uint64_t kNever = UINT64_MAX;
@@ -68,6 +75,7 @@ class LogWriter {
   Result<bool> write_batch();
   Status write_large(const LogRing::Record& record);
   Status write_at_end(Bytes bytes);
+  void put_time();
   void select(uint16_t db);
   void begin_batch();
   void put_header(Bytes large_body);
@@ -75,10 +83,14 @@ class LogWriter {
   void discard();
 
   LogRing& ring_;
+  Clock& clock_;
   File file_;
   std::string batch_;  // header and body, kept between batches for its memory
   uint64_t salt_ = 0;
   int32_t current_db_ = 0;
+  int64_t last_second_ = 0;      // never goes back, though the clock may
+  bool is_time_unnamed_ = true;  // in this file
+  std::atomic<bool> names_times_{false};
   std::atomic<uint64_t> stop_at_{kNever};
   std::atomic<uint64_t> written_sequence_{0};
   std::atomic<uint64_t> durable_sequence_{0};

@@ -14,6 +14,7 @@
 #include "persistence/log_writer.h"
 #include "persistence/oplog_files.h"
 #include "persistence/oplog_rewrite.h"
+#include "platform/clock.h"
 #include "platform/entropy.h"
 #include "platform/thread.h"
 
@@ -35,9 +36,10 @@ class OpLog::Impl {
         location_(std::move(location)),
         options_(options),
         ring_(ring),
-        writer_(ring),
+        writer_(ring, options.clock != nullptr ? *options.clock : system_clock()),
         policy_(options.policy),
         salt_state_(options.salt != 0 ? options.salt : random_u64()) {
+    writer_.set_names_times(options.names_times);
     ring_.set_overflow_handler([this] { write_now(); });
   }
   ~Impl() { end_threads(); }
@@ -192,6 +194,7 @@ class OpLog::Impl {
   }
   SyncPolicy policy() const { return policy_.load(std::memory_order_relaxed); }
   const LogWriter& writer() const { return writer_; }
+  void set_names_times(bool names) { writer_.set_names_times(names); }
   void set_on_progress(std::function<void()> callback) { on_progress_ = std::move(callback); }
 
  private:
@@ -367,6 +370,7 @@ bool OpLog::failed() const { return impl_->writer().failed(); }
 Error OpLog::failure() const { return impl_->writer().failure(); }
 SyncPolicy OpLog::policy() const { return impl_->policy(); }
 void OpLog::set_policy(SyncPolicy policy) { impl_->set_policy(policy); }
+void OpLog::set_names_times(bool names) { impl_->set_names_times(names); }
 OpLogStats OpLog::stats() const { return impl_->stats(); }
 void OpLog::set_on_progress(std::function<void()> callback) { impl_->set_on_progress(std::move(callback)); }
 void OpLog::start() { impl_->start(); }

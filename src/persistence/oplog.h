@@ -44,6 +44,7 @@
 
 namespace strata {
 
+class Clock;
 class FileSystem;
 
 enum class SyncPolicy : uint8_t { kAlways, kEverySecond, kNo };
@@ -53,6 +54,8 @@ struct OpLogOptions {
   LogRingOptions ring;
   uint64_t salt = 0;  // random; makes batch headers unforgeable by clients (docs/formats/oplog.md)
   uint32_t sync_interval_ms = 1000;
+  bool names_times = false;     // aof-timestamp-enabled
+  Clock* clock = nullptr;       // null: system_clock()
   bool test_skip_sync = false;  // a mutant for the crash tests
 };
 
@@ -109,6 +112,7 @@ class OpLog {
 
   SyncPolicy policy() const;
   void set_policy(SyncPolicy policy);  // live; without effect after a failure
+  void set_names_times(bool names);    // live, from the next batch on
   OpLogStats stats() const;
 
   // Set before start(). Called after every advance and on failure.

@@ -11,6 +11,7 @@
 #include "base/random.h"
 #include "persistence/log_batch.h"
 #include "persistence/oplog_test_support.h"
+#include "platform/clock.h"
 #include "platform/sim_file_system.h"
 
 namespace strata {
@@ -50,6 +51,51 @@ TEST_F(OpLogTest, ComesBackInOrderWithDatabasesAndGroups) {
   EXPECT_EQ(recovered.lines, (std::vector<std::string>{"0: SET a 1", "5: SET b 2", "[", "5: DEL a",
                                                        "9: DEL a", "]", "9: SET c 3", "5: SET d 4"}));
   EXPECT_EQ(recovered.report.cut_bytes, 0u);
+}
+
+// One line a second, in front of a batch's first record, and one in every file; none where nothing is
+// written.
+TEST_F(OpLogTest, NamesSecondsInFrontOfBatches) {
+  ManualClock clock;
+  OpLogOptions options = test_options();
+  options.clock = &clock;
+  options.names_times = true;
+  auto log = open_log(fs_, kLocation, options);
+  const auto write = [&](const std::string& value) {
+    append(*log, 3, {"SET", "k", value});
+    ASSERT_TRUE(log->step_write());
+  };
+  const auto count = [&](uint64_t seq, const std::string& second) {
+    const std::string text = increment(seq);
+    const std::string line = "\r\n#TS:" + second + "\r\n*";
+    size_t found = 0;
+    for (size_t at = text.find(line); at != std::string::npos; at = text.find(line, at + 1)) ++found;
+    return found;
+  };
+  ASSERT_TRUE(log->step_write());
+  write("1");
+  write("2");
+  clock.advance_us(2'000'000);
+  write(std::string(100'000, 'L'));
+  write("3");
+  clock.advance_us(-5'000'000);  // the clock goes back; what the log says does not
+  write("4");
+  ASSERT_TRUE(log->rotate());
+  write("5");
+  log->set_names_times(false);
+  clock.advance_us(9'000'000);
+  write("6");
+  EXPECT_EQ(count(1, "1000000"), 1u);
+  EXPECT_EQ(count(1, "1000002"), 1u);
+  EXPECT_EQ(count(2, "1000002"), 1u);
+  EXPECT_EQ(increment(2).find("#TS:1000006"), std::string::npos);
+  ASSERT_TRUE(log->stop());
+  const Recovered recovered = recover(fs_, kLocation);
+  ASSERT_TRUE(recovered.status);
+  EXPECT_EQ(recovered.lines,
+            (std::vector<std::string>{"3: SET k 1", "3: SET k 2", "3: SET k " + std::string(100'000, 'L'),
+                                      "3: SET k 3", "3: SET k 4", "3: SET k 5", "3: SET k 6"}));
+  EXPECT_EQ(recovered.report.end_position, log->stats().position);
 }
 
 TEST_F(OpLogTest, SequencesAdvanceWithWriteAndSync) {

@@ -68,6 +68,11 @@ std::string apply_sync_policy(Server& server) {
   return {};
 }
 
+std::string apply_log_times(Server& server) {
+  if (OpLog* log = server.log()) log->set_names_times(server.options().aof_timestamps);
+  return {};
+}
+
 std::string apply_slow_log(Server& server) {
   server.slow_log().set_max_length(static_cast<size_t>(server.options().slowlog_max_length.load()));
   return {};

@@ -387,6 +387,10 @@ constexpr Directive kDirectives[] = {
     {.name = "auto-aof-rewrite-min-size",
      .kind = kMemory,
      .number = number<&Options::auto_aof_rewrite_min_size>},
+    {.name = "aof-timestamp-enabled",
+     .kind = kBool,
+     .number = number<&Options::aof_timestamps>,
+     .apply = apply_log_times},
     {.name = "aof-load-truncated", .kind = kBool, .number = number<&Options::aof_load_truncated>},
 
     // diagnostics

@@ -193,7 +193,6 @@ constexpr Directive kDirectives[] = {
     flag("aof-rewrite-incremental-fsync", "yes", "a new base is always synced as it grows"),
     flag("aof-use-rdb-preamble", "yes", "a new base is always an RDB"),
     flag("aof-disable-auto-gc", "no", "files that a rewrite replaced always go at once"),
-    default_only(flag("aof-timestamp-enabled", "no", "the log has no timestamps yet")),
     flag("rdb-save-incremental-fsync", "yes", "snapshots are always synced as they grow"),
     flag("rdb-del-sync-files", "no", kReplication),
 

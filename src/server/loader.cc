@@ -150,6 +150,7 @@ Status Loader::load_log() {
   OpLogOptions log_options;
   log_options.policy = o.append_sync;
   log_options.salt = server_.log_salt();
+  log_options.names_times = o.aof_timestamps;
   failed_file_ = location.log_directory();
   auto log = OpLog::open(real_file_system(), location, log_options, report);
   if (!log) return std::unexpected(log.error());

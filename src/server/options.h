@@ -86,6 +86,7 @@ struct Options {
   std::string append_directory = "appendonlydir";
   SyncPolicy append_sync = SyncPolicy::kEverySecond;
   bool aof_load_truncated = true;
+  bool aof_timestamps = false;
   std::atomic<int64_t> auto_aof_rewrite_percentage = 100;  // 0: never
   std::atomic<uint64_t> auto_aof_rewrite_min_size = 64ull << 20;
 

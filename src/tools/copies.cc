@@ -13,8 +13,6 @@
 namespace strata {
 namespace {
 
-constexpr Bytes kTimestampMark = "#TS:";
-
 bool parse_number(Bytes text, uint64_t& number) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   return error == std::errc{} && end == text.data() + text.size();
@@ -27,7 +25,9 @@ std::optional<uint64_t> timestamp_of(Bytes unit) {
     const size_t end = unit.find("\r\n");
     if (end == Bytes::npos) break;
     uint64_t stamp = 0;
-    if (unit.starts_with(kTimestampMark) && parse_number(unit.substr(4, end - 4), stamp)) last = stamp;
+    if (unit.starts_with(kTimeMark) &&
+        parse_number(unit.substr(kTimeMark.size(), end - kTimeMark.size()), stamp))
+      last = stamp;
     unit.remove_prefix(end + 2);
   }
   return last;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "persistence/oplog_test_support.h"
+#include "platform/clock.h"
 #include "platform/sim_file_system.h"
 #include "tools/check.h"
 
@@ -66,6 +67,45 @@ TEST(Restore, AtEveryPosition) {
       expected.push_back(written.lines[i]);
     ASSERT_EQ(lines_in(fs, target), expected) << position;
     ASSERT_EQ(report.position, expected.empty() ? 0 : written.ends[expected.size() - 1]);
+  }
+}
+
+// Of our own log: a batch belongs to the last second named before it.
+TEST(Restore, AtEverySecondOfOurs) {
+  SimFileSystem fs({.seed = 1, .trace = false});
+  ASSERT_TRUE(fs.create_directory("/data"));
+  ManualClock clock;
+  OpLogOptions options = test_options(SyncPolicy::kAlways);
+  options.clock = &clock;
+  options.names_times = true;
+  std::vector<std::pair<int64_t, std::string>> history;
+  for (int start = 0; start < 2; ++start) {
+    auto log = open_log(fs, kLocation, options);
+    for (int i = 0; i < 12; ++i) {
+      const std::string value = std::to_string(history.size());
+      append(*log, 0, {"SET", "k", value});
+      history.emplace_back(clock.wall_us() / 1'000'000, "0: SET k " + value);
+      if (i % 2 == 1) {
+        ASSERT_TRUE(log->step_write());
+        clock.advance_us(i % 4 == 1 ? 700'000 : 2'000'000);
+      }
+      if (i == 7) {
+        ASSERT_TRUE(log->rotate());
+      }
+    }
+    ASSERT_TRUE(log->stop());
+  }
+  for (int64_t second = history.front().first - 1; second <= history.back().first + 1; ++second) {
+    const std::string target = "/at" + std::to_string(second);
+    CopyReport report;
+    ASSERT_TRUE(restore_log(fs, "/data", target,
+                            {.position = {}, .unix_seconds = static_cast<uint64_t>(second)}, report))
+        << second;
+    std::vector<std::string> expected;
+    for (const auto& [when, line] : history) {
+      if (when <= second) expected.push_back(line);
+    }
+    ASSERT_EQ(lines_in(fs, target), expected) << second;
   }
 }
 

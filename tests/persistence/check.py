@@ -91,8 +91,23 @@ def restored_and_backed_up(case):
 
 def timestamps_of_redis(case):
     """A log of redis-server with aof-timestamp-enabled, restored at a second."""
-    folder = case.path("redis")
-    with case.redis(folder, *LOG, "--aof-timestamp-enabled", "yes") as server:
+    restored_at_a_second(case, case.redis)
+
+
+def timestamps_of_ours(case):
+    """The same of our own; redis-check-aof cuts it at that second too, and both agree."""
+    second = restored_at_a_second(case, case.ours)
+    copy = case.copy("cut", case.folder / "log")
+    subprocess.run(["redis-check-aof", "--truncate-to-timestamp", str(second), copy / "appendonlydir/appendonly.aof.manifest"],
+                   check=True, capture_output=True, timeout=60)
+    for make in (case.redis, case.ours):
+        with make(copy, *LOG) as server:
+            assert server.connect().command("GET", "a").value == b"1", make.__name__
+
+
+def restored_at_a_second(case, make):
+    folder = case.path("log")
+    with make(folder, *LOG, "--aof-timestamp-enabled", "yes") as server:
         connection = server.connect()
         pipeline(connection, [("SET", "a", 1)])
         second = int(connection.command("TIME").value[0].value)
@@ -103,6 +118,7 @@ def timestamps_of_redis(case):
     check(case, "restore", "--at", second, "--from", folder, "--to", case.folder / "then")
     with case.ours(case.folder / "then", *LOG) as server:
         assert server.connect().command("GET", "a").value == b"1"
+    return second
 
 
 def served_by_nobody(case):
@@ -139,7 +155,7 @@ def wrong_usage(case):
     assert "Exit codes" in check(case, "--help")
 
 
-CASES = (dumps, repaired_log, restored_and_backed_up, served_by_nobody, timestamps_of_redis, wrong_usage)
+CASES = (dumps, repaired_log, restored_and_backed_up, served_by_nobody, timestamps_of_redis, timestamps_of_ours, wrong_usage)
 
 if __name__ == "__main__":
     sys.exit(run_cases(CASES, __doc__))
