@@ -114,6 +114,8 @@ const char* parse_line(const std::vector<std::string>& words, Line& line) {
       line.file.name = words[i + 1];
     } else if (words[i] == "seq") {
       if (!parse_seq(words[i + 1], line.file.seq)) return "manifest: bad sequence number";
+    } else if (words[i] == "since") {
+      if (!parse_seq(words[i + 1], line.file.since)) return "manifest: bad second";
     } else if (words[i] == "type") {
       if (words[i + 1].size() != 1) return "manifest: bad file type";
       line.type = words[i + 1][0];
@@ -173,6 +175,7 @@ void format_line(std::string& out, const ManifestFile& file, char type) {
   format_name(out, file.name);
   out += " seq " + std::to_string(file.seq) + " type ";
   out += type;
+  if (file.since != 0) out += " since " + std::to_string(file.since);
   out += '\n';
 }
 

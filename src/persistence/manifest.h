@@ -51,6 +51,7 @@ struct AofLocation {
 struct ManifestFile {
   std::string name;  // in the log's directory, never a path
   uint64_t seq = 0;
+  uint64_t since = 0;  // of history: the unix second when it became that; 0: it was not to be kept
 
   bool operator==(const ManifestFile&) const = default;
 };
@@ -58,7 +59,9 @@ struct ManifestFile {
 struct Manifest {
   ManifestFile base;  // none when its name is empty
   std::vector<ManifestFile> increments;
-  std::vector<ManifestFile> history;  // no longer part of the log; to be removed
+  // No longer part of the log: kept for a while (log-retention), or to be removed. In the order of the log:
+  // each base before the increments behind it.
+  std::vector<ManifestFile> history;
 
   bool has_base() const { return !base.name.empty(); }
   bool empty() const { return !has_base() && increments.empty(); }

@@ -11,7 +11,7 @@ namespace {
 Manifest example() {
   Manifest manifest;
   manifest.base = {"appendonly.aof.3.base.rdb", 3};
-  manifest.history = {{"appendonly.aof.2.base.rdb", 2}, {"appendonly.aof.1.incr.aof", 1}};
+  manifest.history = {{"appendonly.aof.2.base.rdb", 2, 1764239400}, {"appendonly.aof.1.incr.aof", 1}};
   manifest.increments = {{"appendonly.aof.4.incr.aof", 4}, {"appendonly.aof.9.incr.aof", 9}};
   return manifest;
 }

@@ -23,6 +23,7 @@ namespace {
 
 // A loop that keeps finding marks after its own commit does others' work; then the log thread takes over.
 constexpr int kInlineRoundsMax = 8;
+constexpr uint64_t kNoHistory = INT64_MAX;  // kept for ever
 // A sync that did not get as far as was wanted is tried again after this.
 constexpr std::chrono::milliseconds kHeldUp(1);
 
@@ -36,8 +37,10 @@ class OpLog::Impl {
         location_(std::move(location)),
         options_(options),
         ring_(ring),
-        writer_(ring, options.clock != nullptr ? *options.clock : system_clock()),
+        clock_(options.clock != nullptr ? *options.clock : system_clock()),
+        writer_(ring, clock_),
         policy_(options.policy),
+        retention_s_(options.retention_s),
         salt_state_(options.salt != 0 ? options.salt : random_u64()) {
     writer_.set_names_times(options.names_times);
     ring_.set_overflow_handler([this] { write_now(); });
@@ -46,11 +49,12 @@ class OpLog::Impl {
 
   Status open(const AofReport& recovered) {
     const uint64_t salt = splitmix64(salt_state_);
-    TRY_ASSIGN(StartedLog log, start_new_increment(fs_, location_, recovered, salt));
+    TRY_ASSIGN(StartedLog log, start_new_increment(fs_, location_, recovered, salt, retention()));
     manifest_ = std::move(log.manifest);
     increment_seq_ = log.seq;
     earlier_bytes_ = log.earlier_bytes;
     base_bytes_ = recovered.base_bytes;
+    note_history();
     writer_.attach(std::move(log.increment), kOpeningBytes, recovered.end_position, salt);
     return {};
   }
@@ -131,7 +135,8 @@ class OpLog::Impl {
     std::scoped_lock one_at_a_time(sync_mutex_);
     // A number is never used twice: after a failure nobody knows whether a manifest names it.
     base_seq_ = std::max(base_seq_ + 1, manifest_.next_base_seq());
-    TRY_ASSIGN(manifest_, replace_base(fs_, location_, manifest_, temporary, base_seq_, first_increment));
+    TRY_ASSIGN(manifest_,
+               replace_base(fs_, location_, manifest_, temporary, base_seq_, first_increment, retention()));
     TRY_ASSIGN(const FileInfo base, fs_.info(location_.path_of(manifest_.base.name)));
     uint64_t earlier_bytes = base.size;
     for (const ManifestFile& file : manifest_.increments) {
@@ -140,7 +145,25 @@ class OpLog::Impl {
     }
     base_bytes_.store(base.size, std::memory_order_relaxed);
     earlier_bytes_.store(earlier_bytes, std::memory_order_relaxed);
+    note_history();
     return {};
+  }
+
+  // Removes what log-retention keeps no longer.
+  void drop_history() {
+    const LogRetention now = retention();
+    if (now.keeps({.since = oldest_history_.load(std::memory_order_relaxed)})) return;
+    std::vector<ManifestFile> expired;
+    {
+      std::scoped_lock one_at_a_time(sync_mutex_);
+      Manifest fresh = manifest_;
+      expired = take_expired_history(fresh, now);
+      // Where the manifest cannot be written they stay in it, and this is tried again.
+      if (expired.empty() || writer_.failed() || !store_manifest(fs_, location_, fresh)) return;
+      manifest_ = std::move(fresh);
+      note_history();
+    }
+    remove_files(fs_, location_, expired);
   }
 
   Status rotate() {
@@ -170,6 +193,7 @@ class OpLog::Impl {
     OpLogStats stats;
     stats.base_bytes = base_bytes_.load(std::memory_order_relaxed);
     stats.current_bytes = earlier_bytes_.load(std::memory_order_relaxed) + writer_.file_bytes();
+    stats.history_bytes = history_bytes_.load(std::memory_order_relaxed);
     stats.buffer_bytes = ring_.outstanding_bytes();
     stats.durable_position = writer_.durable_position();
     stats.position = writer_.position();
@@ -194,10 +218,23 @@ class OpLog::Impl {
   }
   SyncPolicy policy() const { return policy_.load(std::memory_order_relaxed); }
   const LogWriter& writer() const { return writer_; }
+  void set_retention(uint64_t seconds) { retention_s_.store(seconds, std::memory_order_relaxed); }
   void set_names_times(bool names) { writer_.set_names_times(names); }
   void set_on_progress(std::function<void()> callback) { on_progress_ = std::move(callback); }
 
  private:
+  LogRetention retention() const {
+    return {.seconds = retention_s_.load(std::memory_order_relaxed),
+            .now = static_cast<uint64_t>(std::max<int64_t>(0, clock_.wall_us() / 1'000'000))};
+  }
+
+  void note_history() {
+    uint64_t oldest = kNoHistory;
+    for (const ManifestFile& file : manifest_.history) oldest = std::min(oldest, file.since);
+    oldest_history_.store(oldest, std::memory_order_relaxed);
+    history_bytes_.store(history_bytes(fs_, location_, manifest_), std::memory_order_relaxed);
+  }
+
   // Read-modify-write, so that the log thread's own exchange sees either the bell or, with it, the
   // records that were appended before it was rung.
   void ring_bell() {
@@ -267,6 +304,9 @@ class OpLog::Impl {
     name_this_thread("strata-sync");
     std::unique_lock guard(timer_mutex_);
     while (!stopping_.load(std::memory_order_acquire)) {
+      guard.unlock();
+      drop_history();
+      guard.lock();
       timer_.wait_for(guard, std::chrono::milliseconds(options_.sync_interval_ms), [this] {
         return stopping_.load(std::memory_order_acquire) || is_write_wanted_ || wants_sync();
       });
@@ -308,11 +348,15 @@ class OpLog::Impl {
   const AofLocation location_;
   const OpLogOptions options_;
   LogRing& ring_;
+  Clock& clock_;
   LogLock lock_;
   LogWriter writer_;   // guarded by lock_, but for its any-thread getters
   Manifest manifest_;  // guarded by sync_mutex_
   std::mutex sync_mutex_;
   std::atomic<SyncPolicy> policy_;
+  std::atomic<uint64_t> retention_s_;
+  std::atomic<uint64_t> oldest_history_{kNoHistory};
+  std::atomic<uint64_t> history_bytes_{0};
   uint64_t salt_state_;  // guarded by lock_
   std::atomic<uint64_t> base_bytes_{0};
   uint64_t base_seq_ = 0;  // guarded by sync_mutex_
@@ -370,6 +414,7 @@ bool OpLog::failed() const { return impl_->writer().failed(); }
 Error OpLog::failure() const { return impl_->writer().failure(); }
 SyncPolicy OpLog::policy() const { return impl_->policy(); }
 void OpLog::set_policy(SyncPolicy policy) { impl_->set_policy(policy); }
+void OpLog::set_retention(uint64_t seconds) { impl_->set_retention(seconds); }
 void OpLog::set_names_times(bool names) { impl_->set_names_times(names); }
 OpLogStats OpLog::stats() const { return impl_->stats(); }
 void OpLog::set_on_progress(std::function<void()> callback) { impl_->set_on_progress(std::move(callback)); }
@@ -380,6 +425,7 @@ void OpLog::mark_rotation() { impl_->mark_rotation(); }
 Status OpLog::adopt_base(std::string_view temporary, uint64_t first_increment) {
   return impl_->adopt_base(temporary, first_increment);
 }
+void OpLog::step_history() { impl_->drop_history(); }
 Status OpLog::step_sync() { return impl_->sync_once(); }
 
 Status OpLog::step_write() {

@@ -54,6 +54,7 @@ struct OpLogOptions {
   LogRingOptions ring;
   uint64_t salt = 0;  // random; makes batch headers unforgeable by clients (docs/formats/oplog.md)
   uint32_t sync_interval_ms = 1000;
+  uint64_t retention_s = 0;     // log-retention; 0: off
   bool names_times = false;     // aof-timestamp-enabled
   Clock* clock = nullptr;       // null: system_clock()
   bool test_skip_sync = false;  // a mutant for the crash tests
@@ -62,6 +63,7 @@ struct OpLogOptions {
 struct OpLogStats {
   uint64_t current_bytes = 0;       // all files of the log: aof_current_size
   uint64_t base_bytes = 0;          // aof_base_size
+  uint64_t history_bytes = 0;       // kept beside the log: log-retention
   uint64_t buffer_bytes = 0;        // appended and not yet written: aof_buffer_length
   uint64_t pending_sync_bytes = 0;  // written and not yet durable
   uint64_t position = 0;            // of the next record
@@ -111,8 +113,9 @@ class OpLog {
   Error failure() const;  // only when failed()
 
   SyncPolicy policy() const;
-  void set_policy(SyncPolicy policy);  // live; without effect after a failure
-  void set_names_times(bool names);    // live, from the next batch on
+  void set_policy(SyncPolicy policy);    // live; without effect after a failure
+  void set_retention(uint64_t seconds);  // live; what is older goes within a second
+  void set_names_times(bool names);      // live, from the next batch on
   OpLogStats stats() const;
 
   // Set before start(). Called after every advance and on failure.
@@ -135,6 +138,8 @@ class OpLog {
   // Without threads, for tests: writes what is complete; syncs what is written.
   Status step_write();
   Status step_sync();
+  // Removes what is older than the retention.
+  void step_history();
 
  private:
   class Impl;

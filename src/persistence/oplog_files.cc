@@ -50,13 +50,13 @@ Result<File> create_increment(FileSystem& fs, const AofLocation& location, uint6
 }
 
 Result<StartedLog> start_new_increment(FileSystem& fs, const AofLocation& location,
-                                       const AofReport& recovered, uint64_t salt) {
+                                       const AofReport& recovered, uint64_t salt,
+                                       const LogRetention& retention) {
   TRY(ensure_log_directory(fs, location));
   StartedLog log{.manifest = recovered.manifest};
   log.earlier_bytes = recovered.bytes_total;
   log.seq = log.manifest.next_increment_seq();
-  std::vector<ManifestFile> unwanted = std::move(log.manifest.history);
-  log.manifest.history.clear();
+  std::vector<ManifestFile> unwanted = take_expired_history(log.manifest, retention);
   if (recovered.last_increment_is_bare && !log.manifest.increments.empty()) {
     unwanted.push_back(std::move(log.manifest.increments.back()));
     log.manifest.increments.pop_back();

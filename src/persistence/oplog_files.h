@@ -12,6 +12,7 @@
 #include "persistence/aof_reader.h"
 #include "persistence/log_batch.h"
 #include "persistence/manifest.h"
+#include "persistence/oplog_rewrite.h"
 #include "platform/file_system.h"
 
 namespace strata {
@@ -35,6 +36,7 @@ struct StartedLog {
 // What a start does after recovery: syncs what was read, creates the next increment, stores the
 // manifest, and then removes files that no longer belong to the log.
 Result<StartedLog> start_new_increment(FileSystem& fs, const AofLocation& location,
-                                       const AofReport& recovered, uint64_t salt);
+                                       const AofReport& recovered, uint64_t salt,
+                                       const LogRetention& retention);
 
 }  // namespace strata

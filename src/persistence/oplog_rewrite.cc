@@ -1,5 +1,8 @@
 #include "persistence/oplog_rewrite.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "persistence/oplog.h"
 #include "persistence/oplog_files.h"
 #include "persistence/rdb_snapshot.h"
@@ -8,7 +11,8 @@
 namespace strata {
 namespace {
 
-Status adopt_without_log(FileSystem& fs, const AofLocation& location, const std::string& temporary) {
+Status adopt_without_log(FileSystem& fs, const AofLocation& location, const std::string& temporary,
+                         const LogRetention& retention) {
   Manifest manifest;
   Result<Manifest> old = load_manifest(fs, location);
   if (old) {
@@ -16,8 +20,8 @@ Status adopt_without_log(FileSystem& fs, const AofLocation& location, const std:
   } else if (old.error().code != Errc::kNotFound) {
     return std::unexpected(old.error());
   }
-  TRY(replace_base(fs, location, manifest, temporary, manifest.next_base_seq(),
-                   manifest.next_increment_seq()));
+  TRY(replace_base(fs, location, manifest, temporary, manifest.next_base_seq(), manifest.next_increment_seq(),
+                   retention));
   return {};
 }
 
@@ -31,7 +35,7 @@ uint64_t number_between(Bytes name, Bytes head, Bytes tail) {
 }  // namespace
 
 Result<RdbSaveReport> rewrite_log(FileSystem& fs, const AofLocation& location, OpLog* log,
-                                  RdbSnapshot& snapshot) {
+                                  RdbSnapshot& snapshot, const LogRetention& without_log) {
   const Status ready = log != nullptr ? log->rotate() : ensure_log_directory(fs, location);
   if (!ready) {
     snapshot.give_up();
@@ -41,7 +45,7 @@ Result<RdbSaveReport> rewrite_log(FileSystem& fs, const AofLocation& location, O
   const std::string temporary = snapshot_temporary_path(location.path_of(location.append_filename), "base");
   TRY_ASSIGN(const RdbSaveReport report, snapshot.write(fs, temporary));
   const Status adopted = log != nullptr ? log->adopt_base(temporary, first_increment)
-                                        : adopt_without_log(fs, location, temporary);
+                                        : adopt_without_log(fs, location, temporary, without_log);
   if (!adopted) {
     static_cast<void>(fs.remove(temporary));  // unless it has become the base
     return std::unexpected(adopted.error());
@@ -50,12 +54,18 @@ Result<RdbSaveReport> rewrite_log(FileSystem& fs, const AofLocation& location, O
 }
 
 Result<Manifest> replace_base(FileSystem& fs, const AofLocation& location, const Manifest& old,
-                              std::string_view temporary, uint64_t seq, uint64_t first_increment) {
-  Manifest fresh;
+                              std::string_view temporary, uint64_t seq, uint64_t first_increment,
+                              const LogRetention& retention) {
+  Manifest fresh{.history = old.history};
   fresh.base = {rdb_base_name(location, seq), seq};
-  if (old.has_base()) fresh.history.push_back(old.base);
+  const uint64_t since = retention.seconds != 0 ? retention.now : 0;
+  if (old.has_base()) fresh.history.push_back({old.base.name, old.base.seq, since});
   for (const ManifestFile& file : old.increments) {
-    (file.seq < first_increment ? fresh.history : fresh.increments).push_back(file);
+    if (file.seq >= first_increment) {
+      fresh.increments.push_back(file);
+    } else {
+      fresh.history.push_back({file.name, file.seq, since});
+    }
   }
   const std::string path = location.path_of(fresh.base.name);
   TRY(fs.rename(temporary, path));
@@ -65,13 +75,31 @@ Result<Manifest> replace_base(FileSystem& fs, const AofLocation& location, const
     return std::unexpected(named.error());
   }
   TRY(store_manifest(fs, location, fresh));
-  for (const ManifestFile& file : fresh.history) {
-    static_cast<void>(fs.remove(location.path_of(file.name)));  // the next start tries again
+  const std::vector<ManifestFile> expired = take_expired_history(fresh, retention);
+  if (expired.empty()) return fresh;
+  remove_files(fs, location, expired);
+  static_cast<void>(store_manifest(fs, location, fresh));  // both are true
+  return fresh;
+}
+
+std::vector<ManifestFile> take_expired_history(Manifest& manifest, const LogRetention& retention) {
+  const auto kept = std::stable_partition(manifest.history.begin(), manifest.history.end(),
+                                          [&](const ManifestFile& file) { return !retention.keeps(file); });
+  std::vector<ManifestFile> expired(manifest.history.begin(), kept);
+  manifest.history.erase(manifest.history.begin(), kept);
+  return expired;
+}
+
+uint64_t history_bytes(FileSystem& fs, const AofLocation& location, const Manifest& manifest) {
+  uint64_t bytes = 0;
+  for (const ManifestFile& file : manifest.history) {
+    if (const Result<FileInfo> info = fs.info(location.path_of(file.name))) bytes += info->size;
   }
-  Manifest without_history = fresh;
-  without_history.history.clear();
-  static_cast<void>(store_manifest(fs, location, without_history));  // both are true
-  return without_history;
+  return bytes;
+}
+
+void remove_files(FileSystem& fs, const AofLocation& location, const std::vector<ManifestFile>& files) {
+  for (const ManifestFile& file : files) static_cast<void>(fs.remove(location.path_of(file.name)));
 }
 
 Status remove_orphans(FileSystem& fs, const AofLocation& location, const Manifest& manifest) {
@@ -80,7 +108,8 @@ Status remove_orphans(FileSystem& fs, const AofLocation& location, const Manifes
   const std::string head = location.append_filename + ".";
   const uint64_t first = manifest.increments.empty() ? UINT64_MAX : manifest.increments.front().seq;
   for (const std::string& name : *names) {
-    if (name == manifest.base.name) continue;
+    const auto is_it = [&](const ManifestFile& file) { return file.name == name; };
+    if (name == manifest.base.name || std::ranges::any_of(manifest.history, is_it)) continue;
     const bool is_base =
         number_between(name, head, ".base.rdb") != 0 || number_between(name, head, ".base.aof") != 0;
     const uint64_t increment = number_between(name, head, ".incr.aof");

@@ -10,14 +10,15 @@
 //
 // Until the manifest is stored the log is the old base with all increments; afterwards the new base with
 // those from P on. Both say the same, so a crash anywhere between loses nothing. What is left over is removed
-// at the next start: temporary files by their name (rdb_snapshot.h), files of `history`, and what the
-// manifest does not name: other bases, and increments before its first. A crash may undo a removal and a
-// manifest that says so.
+// at the next start: temporary files by their name (rdb_snapshot.h), files of `history` that are not kept,
+// and what the manifest does not name: other bases, and increments before its first. A crash may undo a
+// removal and a manifest that says so.
 
 #pragma once
 
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "persistence/manifest.h"
@@ -29,17 +30,32 @@ namespace strata {
 class OpLog;
 class RdbSnapshot;
 
+// log-retention: how long what a rewrite replaced is kept, so that one can go back before it.
+struct LogRetention {
+  uint64_t seconds = 0;  // 0: not at all
+  uint64_t now = 0;      // unix seconds
+
+  // Neither that of a Redis, nor of another configuration.
+  bool keeps(const ManifestFile& file) const { return file.since != 0 && file.since + seconds > now; }
+};
+// Takes out of the history what is not to be kept any more.
+std::vector<ManifestFile> take_expired_history(Manifest& manifest, const LogRetention& retention);
+uint64_t history_bytes(FileSystem& fs, const AofLocation& location, const Manifest& manifest);
+// Failure leaves files that cost space; the next start removes them.
+void remove_files(FileSystem& fs, const AofLocation& location, const std::vector<ManifestFile>& files);
+
 // Returns when the snapshot has been walked, or something failed: then the log is as it was but for an
 // increment more. With `log` null (appendonly no) the files are as if a log had been switched on for a
-// moment. Blocks.
+// moment; then `without_log` says how long the old ones stay. Blocks.
 Result<RdbSaveReport> rewrite_log(FileSystem& fs, const AofLocation& location, OpLog* log,
-                                  RdbSnapshot& snapshot);
+                                  RdbSnapshot& snapshot, const LogRetention& without_log);
 
 // Renames `temporary` (complete and synced, in the log's directory) to base `seq`, stores a manifest of it
-// and the increments from `first_increment` on, removes the rest. Returns that manifest. After a failure the
-// files of either manifest are there.
+// and the increments from `first_increment` on; the rest becomes history or is removed. Returns that
+// manifest. After a failure the files of either manifest are there.
 Result<Manifest> replace_base(FileSystem& fs, const AofLocation& location, const Manifest& old,
-                              std::string_view temporary, uint64_t seq, uint64_t first_increment);
+                              std::string_view temporary, uint64_t seq, uint64_t first_increment,
+                              const LogRetention& retention);
 
 // At start. Nothing is removed when the manifest names no increment.
 Status remove_orphans(FileSystem& fs, const AofLocation& location, const Manifest& manifest);

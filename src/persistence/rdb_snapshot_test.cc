@@ -194,12 +194,14 @@ constexpr int kNames = 7;
 // and what every other key must hold.
 class Machine final : public Applier, public BaseLoader {
  public:
-  explicit Machine(FileSystem& fs) : fs_(fs) {}
+  explicit Machine(FileSystem& fs, uint64_t retention_s = 0) : fs_(fs), retention_s_(retention_s) {}
 
   Status start() {
     AofReader reader(fs_, kLocation);
     TRY(reader.load(*this, *this));
-    TRY_ASSIGN(log_, OpLog::open(fs_, kLocation, log_test::test_options(), reader.report()));
+    OpLogOptions options = log_test::test_options();
+    options.retention_s = retention_s_;
+    TRY_ASSIGN(log_, OpLog::open(fs_, kLocation, options, reader.report()));
     for (const auto& [name, held] : contents_of(*keyspace_)) count_ = std::max(count_, number(held));
     return {};
   }
@@ -240,7 +242,7 @@ class Machine final : public Applier, public BaseLoader {
       while (!keyspace_->shard(s).snapshot().walk(runner, 0)) write();
     }
     snapshot.finish();
-    return rewrite_log(fs_, kLocation, log_.get(), snapshot).has_value();
+    return rewrite_log(fs_, kLocation, log_.get(), snapshot, {}).has_value();
   }
 
   Status apply(uint16_t db, std::span<const Bytes> args) override { return set(db, args[1], args[2]); }
@@ -259,6 +261,7 @@ class Machine final : public Applier, public BaseLoader {
   }
 
   FileSystem& fs_;
+  const uint64_t retention_s_;
   std::unique_ptr<Keyspace> keyspace_ = make_keyspace(4);
   std::unique_ptr<OpLog> log_;
   uint64_t count_ = 0;
@@ -284,12 +287,13 @@ bool work(Machine& machine) {
   return went;
 }
 
-void expect_only_the_logs_files(FileSystem& fs) {
+void expect_only_the_logs_files(FileSystem& fs, bool has_retention = false) {
   const Manifest manifest = load_manifest(fs, kLocation).value();
   std::vector<std::string> wanted = {"appendonly.aof.manifest"};
   if (manifest.has_base()) wanted.push_back(manifest.base.name);
   for (const ManifestFile& file : manifest.increments) wanted.push_back(file.name);
-  EXPECT_TRUE(manifest.history.empty());
+  for (const ManifestFile& file : manifest.history) wanted.push_back(file.name);
+  EXPECT_TRUE(manifest.history.empty() || has_retention);
   std::vector<std::string> found = fs.list(kLocation.log_directory()).value();
   std::sort(wanted.begin(), wanted.end());
   std::sort(found.begin(), found.end());
@@ -330,9 +334,10 @@ TEST(RewriteCrash, EveryCutKeepsWhatWasDurable) {
       SCOPED_TRACE("operation " + std::to_string(k) + ", seed " + std::to_string(seed));
       SimFileSystem fs({.seed = seed, .trace = false});
       make_directory(fs);
+      const uint64_t retention_s = seed % 3 == 0 ? 1000 : 0;
       uint64_t durable;
       {
-        Machine machine(fs);
+        Machine machine(fs, retention_s);
         ASSERT_TRUE(machine.start());
         fs.cut_power_at(fs.operation_count() + k, seed % 2 ? CutWhen::kBefore : CutWhen::kAfter);
         work(machine);
@@ -340,13 +345,13 @@ TEST(RewriteCrash, EveryCutKeepsWhatWasDurable) {
       }
       fs.crash(seed * 1000 + k);
       fs.cut_power_at(fs.operation_count() + 1 + k % 8, CutWhen::kAfter);
-      static_cast<void>(Machine(fs).start());
+      static_cast<void>(Machine(fs, retention_s).start());
       fs.crash(seed * 2000 + k);
-      Machine again(fs);
+      Machine again(fs, retention_s);
       const Status started = again.start();
       ASSERT_TRUE(started) << started.error().what;
       EXPECT_GE(again.check(), durable);
-      expect_only_the_logs_files(fs);
+      expect_only_the_logs_files(fs, retention_s != 0);
     }
   }
 }
@@ -399,7 +404,7 @@ TEST(RewriteCrash, WithoutALog) {
     RdbSnapshot snapshot(*keyspace, {});
     snapshot.begin();
     walk(*keyspace, snapshot);
-    ASSERT_TRUE(rewrite_log(fs, kLocation, nullptr, snapshot));
+    ASSERT_TRUE(rewrite_log(fs, kLocation, nullptr, snapshot, {}));
     expect_only_the_logs_files(fs);
     const Manifest manifest = load_manifest(fs, kLocation).value();
     EXPECT_EQ(manifest.base.seq, round);

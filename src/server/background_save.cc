@@ -126,6 +126,7 @@ struct BackgroundSave::Run {
   uint64_t changes = 0;  // of the server, at the beginning
   std::string target;    // of a save
   AofLocation location;  // of a rewrite
+  LogRetention retention;
 };
 
 BackgroundSave::BackgroundSave(Server& server) : server_(server) {}
@@ -146,6 +147,7 @@ bool BackgroundSave::begin(Kind kind) {
   run->changes = server_.total_changes();
   run->target = o.dump_file;
   run->location = {".", o.append_directory, o.append_file};
+  run->retention = {static_cast<uint64_t>(o.log_retention_s), static_cast<uint64_t>(now_s())};
   run->snapshot.begin();
   if (kind == Kind::kRewrite && log != nullptr) log->mark_rotation();
   log_notice(fmt::format("Background {} started by pid {}", name_of(kind), process_id()));
@@ -166,7 +168,7 @@ void BackgroundSave::run_thread(Run& run) {
   FileSystem& fs = real_file_system();
   const Result<RdbSaveReport> report =
       is_save ? run.snapshot.replace(fs, run.target, snapshot_temporary_path(run.target, "bgsave"))
-              : rewrite_log(fs, run.location, server_.log(), run.snapshot);
+              : rewrite_log(fs, run.location, server_.log(), run.snapshot, run.retention);
   if (report) {
     log_notice(fmt::format("{}: {} keys, {} bytes", is_save ? "DB saved on disk" : "New base of the AOF",
                            report->key_count, report->file_bytes));

@@ -68,8 +68,11 @@ std::string apply_sync_policy(Server& server) {
   return {};
 }
 
-std::string apply_log_times(Server& server) {
-  if (OpLog* log = server.log()) log->set_names_times(server.options().aof_timestamps);
+std::string apply_log_history(Server& server) {
+  if (OpLog* log = server.log()) {
+    log->set_names_times(server.options().log_names_times());
+    log->set_retention(static_cast<uint64_t>(server.options().log_retention_s));
+  }
   return {};
 }
 

@@ -16,7 +16,7 @@ std::string apply_password(Server& server);
 std::string apply_directory(Server& server);
 std::string apply_append_only(Server& server);
 std::string apply_sync_policy(Server& server);
-std::string apply_log_times(Server& server);
+std::string apply_log_history(Server& server);
 std::string apply_slow_log(Server& server);
 
 }  // namespace strata

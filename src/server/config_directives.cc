@@ -14,6 +14,7 @@ namespace {
 
 constexpr size_t kBindAddressesMax = 16;
 constexpr int64_t kThreadsMax = 1024;
+constexpr int64_t kLogRetentionMax = int64_t{100} * 366 * 24 * 3600;
 constexpr int64_t kShardsOptionMax = kShardsMax;
 
 constexpr Choice kLogLevels[] = {
@@ -195,6 +196,24 @@ Fault set_percentiles(Options& o, Words words, bool) {
     percentiles.push_back(*percentile);
   }
   o.latency_percentiles = std::move(percentiles);
+  return {};
+}
+
+// ---- log-retention
+
+std::string log_retention_text(const Options& o) {
+  return o.log_retention_s == 0 ? "off" : std::to_string(o.log_retention_s);
+}
+
+Fault set_log_retention(Options& o, Words words, bool) {
+  const auto seconds = words.size() == 1 ? parse_i64(words[0]) : std::nullopt;
+  if (words.size() == 1 && iequals(words[0], "off")) {
+    o.log_retention_s = 0;
+  } else if (seconds && *seconds >= 1 && *seconds <= kLogRetentionMax) {
+    o.log_retention_s = *seconds;
+  } else {
+    return "argument must be 'off' or a number of seconds";
+  }
   return {};
 }
 
@@ -390,7 +409,11 @@ constexpr Directive kDirectives[] = {
     {.name = "aof-timestamp-enabled",
      .kind = kBool,
      .number = number<&Options::aof_timestamps>,
-     .apply = apply_log_times},
+     .apply = apply_log_history},
+    {.name = "log-retention",
+     .kind = kOwn,
+     .own = {log_retention_text, set_log_retention},
+     .apply = apply_log_history},
     {.name = "aof-load-truncated", .kind = kBool, .number = number<&Options::aof_load_truncated>},
 
     // diagnostics

@@ -66,6 +66,7 @@ void info_persistence(InfoText& out, const InfoSource& source) {
   if (log) {
     out.line("aof_current_size", stats.current_bytes);
     out.line("aof_base_size", stats.base_bytes);
+    out.line("aof_history_size", stats.history_bytes);
     out.line("aof_pending_rewrite", 0);
     out.line("aof_buffer_length", stats.buffer_bytes);
     out.line("aof_pending_bio_fsync", stats.sync_in_flight ? 1 : 0);

@@ -150,7 +150,8 @@ Status Loader::load_log() {
   OpLogOptions log_options;
   log_options.policy = o.append_sync;
   log_options.salt = server_.log_salt();
-  log_options.names_times = o.aof_timestamps;
+  log_options.names_times = o.log_names_times();
+  log_options.retention_s = static_cast<uint64_t>(o.log_retention_s);
   failed_file_ = location.log_directory();
   auto log = OpLog::open(real_file_system(), location, log_options, report);
   if (!log) return std::unexpected(log.error());

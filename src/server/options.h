@@ -87,6 +87,8 @@ struct Options {
   SyncPolicy append_sync = SyncPolicy::kEverySecond;
   bool aof_load_truncated = true;
   bool aof_timestamps = false;
+  int64_t log_retention_s = 0;  // 0: off
+  bool log_names_times() const { return aof_timestamps || log_retention_s > 0; }
   std::atomic<int64_t> auto_aof_rewrite_percentage = 100;  // 0: never
   std::atomic<uint64_t> auto_aof_rewrite_min_size = 64ull << 20;
 

@@ -1,10 +1,10 @@
 // Copies of a log's directory: as it was at a position or second, and a backup of it as it is.
 //
-// Both make a new data directory, complete and durable when they return, from which Strata starts; on failure
-// it is left for the caller to look at. The directory they read is not changed.
+// Both make a new data directory, complete and durable when they return, from which either server starts; on
+// failure it is gone again. The directory they read is not changed. Memory: the largest increment.
 //
 // Failure: kExists when the target is there, kCorruption for damage below the wanted state (files[offset] in
-// the detail), kInvalidArgument when the log begins after it.
+// the detail), kInvalidArgument when what is there begins after it, or does not say when it was written.
 
 #pragma once
 
@@ -34,6 +34,8 @@ struct CopyReport {
   std::string detail;  // after a failure
 };
 
+// Also from before the last rewrites, as far as log-retention kept them: begins with the newest base that is
+// old enough (restore.cc).
 Status restore_log(FileSystem& fs, const std::string& from, const std::string& to, const RestorePoint& at,
                    CopyReport& report);
 // May run beside a server. The base is linked, for nobody ever writes to it; increments are copied, and a

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "persistence/oplog_test_support.h"
 #include "platform/clock.h"
 #include "platform/sim_file_system.h"
@@ -142,6 +144,180 @@ TEST(Restore, AtEverySecond) {
   }
 }
 
+// A base of version 4: no checksum, and its time where a real one has it. FakeBaseLoader takes it too.
+std::string made_up_base(int64_t second) {
+  const std::string text = std::to_string(second);
+  return "REDIS0004\xfa\x05"
+         "ctime" +
+         std::string(1, static_cast<char>(text.size())) + text + "\xff";
+}
+
+// A log of several generations: what was written when, and where each base stands in it.
+class Generations : public ::testing::Test {
+ protected:
+  struct Record {
+    int64_t second;
+    uint64_t end;
+    std::string line;
+  };
+
+  void SetUp() override {
+    ASSERT_TRUE(fs_.create_directory("/data"));
+    options_.clock = &clock_;
+    options_.names_times = true;
+    options_.retention_s = 1000;
+    log_ = open_log(fs_, kLocation, options_);
+  }
+  int64_t now() { return clock_.wall_us() / 1'000'000; }
+  void write(int count) {
+    for (int i = 0; i < count; ++i) {
+      const std::string value = std::to_string(records_.size());
+      append(*log_, 0, {"SET", "k", value});
+      ASSERT_TRUE(log_->step_write());
+      records_.push_back({now(), log_->stats().position, "0: SET k " + value});
+      clock_.advance_us(i % 2 == 0 ? 300'000 : 2'000'000);
+    }
+  }
+  void rewrite() {
+    ASSERT_TRUE(log_->rotate());
+    const std::string temporary = kLocation.path_of("temporary");
+    write_file(fs_, temporary, made_up_base(now()));
+    const size_t records_before = records_.size();
+    write(1);  // while the base is written
+    ASSERT_TRUE(log_->adopt_base(temporary, log_->stats().increment_seq));
+    base_begins_[load_manifest(fs_, kLocation)->base.name] = records_before;
+  }
+  void start_again() {
+    ASSERT_TRUE(log_->stop());
+    log_ = open_log(fs_, kLocation, options_);
+  }
+  void write_all() {
+    write(5);
+    rewrite();
+    write(4);
+    start_again();
+    write(3);
+    rewrite();
+    write(3);
+    ASSERT_TRUE(log_->stop());
+  }
+  // What the copy holds, base included, as a number of records.
+  size_t count_in(const std::string& directory) {
+    const Manifest manifest = load_manifest(fs_, {.directory = directory}).value();
+    EXPECT_TRUE(manifest.history.empty());
+    const size_t begin = manifest.has_base() ? base_begins_.at(manifest.base.name) : 0;
+    const std::vector<std::string> lines = lines_in(fs_, directory);
+    for (size_t i = 0; i < lines.size(); ++i) EXPECT_EQ(lines[i], records_.at(begin + i).line) << directory;
+    return begin + lines.size();
+  }
+
+  SimFileSystem fs_{{.seed = 1, .trace = false}};
+  ManualClock clock_;
+  OpLogOptions options_ = test_options(SyncPolicy::kAlways);
+  std::unique_ptr<OpLog> log_;
+  std::vector<Record> records_;
+  std::map<std::string, size_t> base_begins_;
+};
+
+TEST_F(Generations, RestoredAtEveryPosition) {
+  write_all();
+  EXPECT_EQ(base_begins_.size(), 2u);
+  for (uint64_t position = 0; position <= records_.back().end; ++position) {
+    const std::string target = "/at" + std::to_string(position);
+    CopyReport report;
+    ASSERT_TRUE(restore_log(fs_, "/data", target, {.position = position, .unix_seconds = {}}, report))
+        << position;
+    size_t expected = 0;
+    while (expected < records_.size() && records_[expected].end <= position) ++expected;
+    ASSERT_EQ(count_in(target), expected) << position;
+  }
+}
+
+TEST_F(Generations, RestoredAtEverySecond) {
+  write_all();
+  for (int64_t second = records_.front().second - 1; second <= records_.back().second + 1; ++second) {
+    const std::string target = "/at" + std::to_string(second);
+    CopyReport report;
+    const RestorePoint at{.position = {}, .unix_seconds = static_cast<uint64_t>(second)};
+    ASSERT_TRUE(restore_log(fs_, "/data", target, at, report)) << second;
+    size_t expected = 0;
+    while (expected < records_.size() && records_[expected].second <= second) ++expected;
+    ASSERT_EQ(count_in(target), expected) << second;
+  }
+}
+
+// What is older than the retention goes, by itself and at a start; what a restore then cannot know it
+// refuses, and leaves no directory.
+TEST_F(Generations, HistoryGoesWhenItIsOldEnough) {
+  write(4);
+  rewrite();
+  const int64_t first_rewrite = now();
+  clock_.advance_us(1'000'000);
+  write(1);
+  clock_.advance_us(600'000'000);
+  rewrite();
+  EXPECT_GT(log_->stats().history_bytes, 200u);
+  log_->step_history();
+  EXPECT_EQ(load_manifest(fs_, kLocation)->history.size(), 3u);
+  clock_.advance_us(500'000'000);
+  log_->step_history();
+  const Manifest manifest = load_manifest(fs_, kLocation).value();
+  ASSERT_EQ(manifest.history.size(), 2u);
+  EXPECT_EQ(manifest.history[0].name, rdb_base_name(kLocation, 1));
+  EXPECT_EQ(fs_.list(kLocation.log_directory())->size(), 5u);
+  CopyReport report;
+  const auto restore = [&](uint64_t second) {
+    return restore_log(fs_, "/data", "/then", {.position = {}, .unix_seconds = second}, report);
+  };
+  const Status early = restore(records_[1].second);
+  ASSERT_FALSE(early);
+  EXPECT_EQ(early.error().code, Errc::kInvalidArgument);
+  EXPECT_FALSE(fs_.info("/then"));
+  ASSERT_TRUE(restore(first_rewrite));
+  EXPECT_EQ(count_in("/then"), 5u);
+  clock_.advance_us(1'000'000'000);
+  start_again();
+  EXPECT_TRUE(load_manifest(fs_, kLocation)->history.empty());
+  EXPECT_EQ(log_->stats().history_bytes, 0u);
+  EXPECT_EQ(fs_.list(kLocation.log_directory())->size(), 4u);
+}
+
+TEST_F(Generations, WithoutRetentionNothingStays) {
+  log_->set_retention(0);
+  write(2);
+  rewrite();
+  EXPECT_TRUE(load_manifest(fs_, kLocation)->history.empty());
+  EXPECT_EQ(fs_.list(kLocation.log_directory())->size(), 3u);
+}
+
+// Records that name no time could be younger than any second.
+TEST_F(Generations, RecordsWithoutTimesAreNotGuessedAt) {
+  write(2);
+  log_->set_names_times(false);
+  start_again();
+  options_.names_times = false;
+  start_again();
+  write(2);
+  ASSERT_TRUE(log_->stop());
+  CopyReport report;
+  const auto restore = [&](int64_t second) {
+    return restore_log(fs_, "/data", "/at" + std::to_string(second),
+                       {.position = {}, .unix_seconds = static_cast<uint64_t>(second)}, report);
+  };
+  const Status late = restore(now());
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code, Errc::kInvalidArgument);
+  EXPECT_FALSE(fs_.info("/at" + std::to_string(now())));
+}
+
+TEST_F(Generations, ABackupLeavesHistoryBehind) {
+  write_all();
+  CopyReport report;
+  ASSERT_TRUE(back_up_log(fs_, "/data", "/copy", report));
+  EXPECT_EQ(count_in("/copy"), records_.size());
+  EXPECT_EQ(fs_.list("/copy/appendonlydir")->size(), 1 + report.file_count);
+}
+
 // The base may be younger than the wanted second: giving it would be an answer to another question.
 TEST(Restore, RefusesASecondBeforeTheFirstTimeBehindABase) {
   SimFileSystem fs({.seed = 1, .trace = false});
@@ -174,6 +350,7 @@ TEST(Restore, RefusesDamageBelowThePoint) {
   ASSERT_FALSE(restored);
   EXPECT_EQ(restored.error().code, Errc::kCorruption);
   EXPECT_EQ(report.detail, path);
+  EXPECT_FALSE(fs.info("/new"));
 }
 
 TEST(Restore, NeverWritesIntoADirectoryThatIsThere) {

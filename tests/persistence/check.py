@@ -5,11 +5,13 @@
 """
 
 import json
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-from cases import data_files, run_cases, shut_down
+from cases import data_files, run_cases, shut_down, wait_until
 from dataset import contents, fill, pipeline, require_same
 
 LOG = ("--appendonly", "yes", "--save", "")
@@ -79,9 +81,9 @@ def restored_and_backed_up(case):
         check(case, "backup", "--from", folder, "--to", case.folder / "copy")
         end = json.loads(check(case, "aof", case.folder / "copy", "--json"))["facts"]["end_position"]
         pipeline(connection, [("FLUSHALL",), ("SET", "later", 1)])
-    # Our log names no times: a second must not bring back everything as if it were the answer.
+    # This log names no times: a second must not bring back everything as if it were the answer.
     check(case, "restore", "--at", 1, "--from", folder, "--to", case.folder / "never", code=2)
-    assert not list((case.folder / "never" / "appendonlydir").glob("*.manifest"))
+    assert not (case.folder / "never").exists()
     check(case, "restore", "--at", f"@{end}", "--from", folder, "--to", case.folder / "then")
     for name in ("copy", "then"):
         for make in (case.ours, case.redis):
@@ -121,6 +123,50 @@ def restored_at_a_second(case, make):
     return second
 
 
+def history(case):
+    """log-retention: write, rewrite, write, rewrite; each point comes back, and redis-server starts in between."""
+    folder = case.path("log")
+    points = []
+    with case.ours(folder, *LOG, "--log-retention", 3600) as server:
+        connection = server.connect()
+        info = lambda: connection.command("INFO", "persistence").value.decode()
+
+        def note():
+            connection.command("WAITAOF", 1, 0, 0)
+            second, position = (int(connection.command("TIME").value[0].value), int(re.search(r"aof_position:(\d+)", info())[1]))
+            points.append((position, second, connection.command("DEBUG", "DIGEST").value))
+            while int(connection.command("TIME").value[0].value) <= second:
+                time.sleep(0.05)
+
+        note()
+        fill(connection)
+        note()
+        for n in range(2):
+            assert connection.command("BGREWRITEAOF").kind != "-"
+            wait_until(lambda: f"aof_rewrites:{n + 1}" in info(), "a rewrite")
+            note()
+            pipeline(connection, [("SET", "round", n), ("RPUSH", "rounds", n), ("DEL", f"string:{n}")])
+            note()
+        assert int(re.search(r"aof_history_size:(\d+)", info())[1]) > 1000, info()
+        shut_down(server)
+    assert len(list((folder / "appendonlydir").glob("*.base.rdb"))) == 2
+    for n, (position, second, digest) in enumerate(points):
+        for name, at in ((f"position{n}", f"@{position}"), (f"second{n}", second)):
+            check(case, "restore", "--at", at, "--from", folder, "--to", case.folder / name)
+            with case.ours(case.folder / name, *LOG) as server:
+                assert server.connect().command("DEBUG", "DIGEST").value == digest, name
+    check(case, "restore", "--at", points[0][1] - 10, "--from", folder, "--to", case.folder / "early")
+    with case.redis(folder, *LOG) as server:
+        assert server.connect().command("DEBUG", "DIGEST").value == points[-1][2]
+    with case.ours(folder, *LOG, "--log-retention", "off") as server:
+        connection = server.connect()
+        assert connection.command("DEBUG", "DIGEST").value == points[-1][2]
+        assert connection.command("CONFIG", "SET", "log-retention", "soon").kind == "-"
+        assert connection.command("CONFIG", "SET", "log-retention", 7).kind == "+"
+        assert connection.command("CONFIG", "GET", "log-retention").value[1].value == b"7"
+    assert len(list((folder / "appendonlydir").glob("*.base.rdb"))) == 1
+
+
 def served_by_nobody(case):
     """strata-server --check: the exit code of a start, without one; no file changes."""
     folder = case.path("checked")
@@ -155,7 +201,7 @@ def wrong_usage(case):
     assert "Exit codes" in check(case, "--help")
 
 
-CASES = (dumps, repaired_log, restored_and_backed_up, served_by_nobody, timestamps_of_redis, timestamps_of_ours, wrong_usage)
+CASES = (dumps, repaired_log, history, restored_and_backed_up, served_by_nobody, timestamps_of_redis, timestamps_of_ours, wrong_usage)
 
 if __name__ == "__main__":
     sys.exit(run_cases(CASES, __doc__))

@@ -1,0 +1,43 @@
+// A data directory with a log in it that is being made: complete and durable after finish(), or gone again.
+//
+// What restore and backup write into. A directory that was there before is never touched. After a failure the
+// destructor removes what was made; what cannot be removed has no manifest, and no server takes it for a log.
+
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "persistence/manifest.h"
+#include "platform/file_system.h"
+
+namespace strata {
+
+class NewDirectory {
+ public:
+  NewDirectory(FileSystem& fs, const std::string& directory, const std::string& append_filename)
+      : fs_(fs), location_{directory, "appendonlydir", append_filename} {}
+  ~NewDirectory();
+  NewDirectory(const NewDirectory&) = delete;
+  NewDirectory& operator=(const NewDirectory&) = delete;
+
+  Status create();  // kExists when it is there
+  // Each makes the file `name` of the log, durable, and returns its bytes.
+  Result<uint64_t> copy(const std::string& from, const std::string& name);
+  Result<uint64_t> link(const std::string& from, const std::string& name);
+  Status write(const std::string& name, Bytes contents);
+  // Removes the files made so far.
+  void clear();
+  Status finish(const Manifest& manifest);
+
+ private:
+  FileSystem& fs_;
+  const AofLocation location_;
+  std::vector<std::string> directories_;  // made, outermost first
+  std::vector<std::string> files_;
+  bool is_finished_ = false;
+};
+
+}  // namespace strata
