@@ -94,6 +94,8 @@ CASES = [
     ("LINSERT", {"a": a_list}, [["LINSERT", "a", "BEFORE", "element:999998", "x"]]),
     ("LPOS", {"a": a_list}, [["LPOS", "a", "none"]]),
     ("LSET", {"a": a_list}, [["LSET", "a", "500000", "x"]]),
+    ("LPOP", {"a": a_list}, [["LPOP", "a", "900000"]]),
+    ("LMPOP", {"a": a_list}, [["LMPOP", "1", "a", "RIGHT", "COUNT", "1000000"]]),
     ("LRANGE", {"a": a_list}, [["LRANGE", "a", "0", "-1"]]),
     ("SMEMBERS", {"a": a_set}, [["SMEMBERS", "a"]]),
     ("SPOP all", {"a": a_set}, [["SPOP", "a", "999999"]]),

@@ -38,11 +38,21 @@ Entry* Context::find_in(const Key& key, uint16_t db) {
 Entry* Context::find(const Key& key) {
   Entry* entry = shard(key).find_live(db_, key, now_ms_, environment_.sink);
   count_one(entry ? environment_.counters.hits : environment_.counters.misses);
-  if (entry && touches_access_) {
-    uint32_t clock = access_clock(now_ms_);
-    if (entry->access_clock != clock) entry->access_clock = clock;
-  }
+  mark_access(entry);
   return entry;
+}
+
+Entry* Context::find_for_write(const Key& key) {
+  Entry* entry = find_in(key, db_);
+  mark_access(entry);
+  return entry;
+}
+
+// A store only once a second: most finds leave the line clean.
+void Context::mark_access(Entry* entry) const {
+  if (!entry || !touches_access_) return;
+  const uint32_t clock = access_clock(now_ms_);
+  if (entry->access_clock != clock) entry->access_clock = clock;
 }
 
 bool Context::find(const Key& key, Type type, Entry*& entry) {

@@ -53,7 +53,7 @@ struct DataOptions {
   HashLimits hash;
   SetLimits set;
   ZsetLimits zset;
-  int64_t hll_sparse_max_bytes = 3000;  // of a sparse HyperLogLog, its header included
+  int64_t hll_sparse_max_bytes = 3000;           // of a sparse HyperLogLog, its header included
   int64_t max_bulk_bytes = 512LL * 1024 * 1024;  // proto-max-bulk-len: also the longest string
 };
 
@@ -127,9 +127,9 @@ class Context {
   DataContext data(const Key& key) { return shard(key).data(); }
   Random& random(const Key& key) { return shard(key).random(); }
 
-  // Live entries; null when there is none. The reading ones count a hit or a miss and mark the access.
+  // Live entries; null when there is none. Both mark the access, the reading ones also count a hit or a miss.
   Entry* find(const Key& key);
-  Entry* find_for_write(const Key& key) { return find_in(key, db_); }
+  Entry* find_for_write(const Key& key);
   // For COPY and MOVE; no hit, no miss, no access. The entry may be changed: a snapshot has it by then.
   Entry* find_in(const Key& key, uint16_t db);
   // The same with a type. False: it is another type and WRONGTYPE was replied.
@@ -215,6 +215,7 @@ class Context {
 
  private:
   void note_ready_slow(Shard& owner, const Key& key, uint16_t db);
+  void mark_access(Entry* entry) const;
 
   static constexpr uint32_t kNoEffect = UINT32_MAX;
 

@@ -260,6 +260,16 @@ TEST_P(GenericTest, ReadsThatDoNotTouch) {
   EXPECT_EQ(db.run("OBJECT IDLETIME a"), ":0\r\n");
 }
 
+TEST_P(GenericTest, CommandsThatWriteTouch) {
+  for (const char* command :
+       {"EXPIRE k 100", "PERSIST k", "SETNX k v", "SETRANGE k 0 x", "LPUSH k v", "RENAME k k"}) {
+    db.run("SET k v");
+    db.now_ms += 10'000;
+    db.run(command);
+    EXPECT_EQ(db.run("OBJECT IDLETIME k"), ":0\r\n") << command;
+  }
+}
+
 TEST_P(GenericTest, FlushEmptiesAndTellsWatchers) {
   db.run("MSET a 1 b 2");
   put_list(db, "list", 100'000);

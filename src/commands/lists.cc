@@ -59,6 +59,8 @@ void pop(Context& context, End end) {
   Value value = entry->value();
   uint64_t length = list::length(value);
   count = std::min(count, length);
+  auto array = [](Context& slice, uint64_t elements) { slice.reply().array(elements); };
+  if (pop_in_slices(context, 1, entry, end, count, array)) return;
   // The header waits for the first element: before it, memory may end and an error be the reply.
   bool needs_header = has_count;
   bool popped =

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <functional>
 #include <optional>
 
 #include "commands/collections.h"
@@ -27,7 +28,12 @@ void blmpop(Context& context);
 
 // LMOVE, for lists_blocking.cc: the source may be missing (null is replied).
 void move_element(Context& context, list::End from, list::End to);
-// Pops from the list and replies as LMPOP does.
-void pop_several(Context& context, const Key& key, Entry* entry, const PopOfSeveral& arguments);
+// Pops from the list and replies as LMPOP does; for lists_blocking.cc. The key is args[key_at].
+void pop_several(Context& context, size_t key_at, Entry* entry, const PopOfSeveral& arguments);
+
+// lists_pop.cc: many elements off a long list. `head` replies what comes before them. False: that does not
+// take slices.
+bool pop_in_slices(Context& context, size_t key_at, Entry* entry, list::End end, uint64_t count,
+                   std::function<void(Context&, uint64_t count)> head);
 
 }  // namespace strata

@@ -37,11 +37,15 @@ class BlockedPop final : public BlockedCommand {
   End end_;
 };
 
+constexpr size_t kFirstKeyOfBlmpop = 3;
+
 class BlockedPopSeveral final : public BlockedCommand {
  public:
   explicit BlockedPopSeveral(const PopOfSeveral& arguments) : arguments_(arguments) {}
   void serve(Context& context, const Key& key) override {
-    pop_several(context, key, context.find_for_write(key), arguments_);
+    size_t key_at = kFirstKeyOfBlmpop;
+    while (context.arg(key_at) != key.name) ++key_at;
+    pop_several(context, key_at, context.find_for_write(key), arguments_);
   }
 
  private:
@@ -113,16 +117,16 @@ void blmpop(Context& context) {
   int64_t timeout_ms;
   if (!parse_pop_of_several(context, 2, "LEFT", "RIGHT", arguments) || !parse_timeout(context, 1, timeout_ms))
     return;
-  for (size_t i = 3; i < arguments.keys_end; ++i) {
+  for (size_t i = kFirstKeyOfBlmpop; i < arguments.keys_end; ++i) {
     Key key = context.key(i);
     Entry* entry;
     if (!context.find_for_write(key, Type::kList, entry)) return;
-    if (entry) return pop_several(context, key, entry, arguments);
+    if (entry) return pop_several(context, i, entry, arguments);
   }
   if (!context.may_block()) return context.reply().null_array();
   context.block({.command = std::make_unique<BlockedPopSeveral>(arguments),
                  .timeout_ms = timeout_ms,
-                 .first_key = 3,
+                 .first_key = kFirstKeyOfBlmpop,
                  .last_key = arguments.keys_end - 1});
 }
 

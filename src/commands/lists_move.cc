@@ -100,20 +100,22 @@ void move_between(Context& context, const Key& source, const Key& target, End fr
 
 }  // namespace
 
-void pop_several(Context& context, const Key& key, Entry* entry, const PopOfSeveral& arguments) {
+void pop_several(Context& context, size_t key_at, Entry* entry, const PopOfSeveral& arguments) {
+  const Key key = context.key(key_at);
   const End end = arguments.from_back ? End::kBack : End::kFront;
-  Reply& reply = context.reply();
   Value value = entry->value();
   uint64_t length = list::length(value);
   uint64_t count = std::min(arguments.count, length);
+  auto head = [key_at](Context& slice, uint64_t elements) {
+    slice.reply().array(2);
+    slice.reply().bulk(slice.arg(key_at));
+    slice.reply().array(elements);
+  };
+  if (pop_in_slices(context, key_at, entry, end, count, head)) return;
   bool is_first = true;
   bool popped =
       list::pop(value, heap_of(context, key), list_limits(context), end, count, [&](const Element& element) {
-        if (is_first) {
-          reply.array(2);
-          reply.bulk(key.name);
-          reply.array(count);
-        }
+        if (is_first) head(context, count);
         is_first = false;
         context.reply_element(element);
       });
@@ -146,7 +148,7 @@ void lmpop(Context& context) {
     Key key = context.key(i);
     Entry* entry;
     if (!context.find_for_write(key, Type::kList, entry)) return;
-    if (entry) return pop_several(context, key, entry, arguments);
+    if (entry) return pop_several(context, i, entry, arguments);
   }
   context.reply().null_array();
 }

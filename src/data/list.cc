@@ -63,10 +63,6 @@ bool push_one(Value& value, Heap& heap, Limits limits, End end, const Element& e
   return pushed;
 }
 
-Range range_at(End end, uint64_t count, uint64_t length) {
-  return {end == End::kFront ? 0 : length - count, count};
-}
-
 }  // namespace
 
 bool push(Value& value, Heap& heap, Limits limits, End end, std::span<const Bytes> elements) {
@@ -122,6 +118,14 @@ bool pop_from_node(Value& value, Heap& heap, Limits limits, Place place, End end
 
 }  // namespace
 
+void peek(const Value& value, End end, uint64_t skip, uint64_t count,
+          FunctionRef<void(const Element&)> visit) {
+  auto show = [&visit](const Element& element) { visit(without_node_pin(element)); };
+  if (end == End::kFront) return for_each(value, {skip, count}, show);
+  Iterator iterator(value, length(value) - 1 - skip);
+  for (; count > 0; count--, iterator.previous()) show(iterator.element());
+}
+
 bool pop(Value& value, Heap& heap, Limits limits, End end, uint64_t count,
          FunctionRef<void(const Element&)> visit) {
   uint64_t elements = length(value);
@@ -133,13 +137,7 @@ bool pop(Value& value, Heap& heap, Limits limits, End end, uint64_t count,
     if (nodes.at(place).elements > 1) return pop_from_node(value, heap, limits, place, end, visit);
   }
   if (!prepare_erase(value, heap, range)) return false;
-  auto show = [&visit](const Element& element) { visit(without_node_pin(element)); };
-  if (end == End::kFront) {
-    for_each(value, range, show);
-  } else {
-    Iterator iterator(value, elements - 1);
-    for (uint64_t left = range.count; left > 0; left--, iterator.previous()) show(iterator.element());
-  }
+  peek(value, end, 0, range.count, visit);
   bool erased = erase_range(value, heap, limits, range);
   STRATA_ASSERT(erased);
   return true;

@@ -95,6 +95,8 @@ enum class Side : uint8_t { kBefore, kAfter };
 // In front of the element with this index; at the back when it is the length.
 [[nodiscard]] bool insert_at(Value& value, Heap& heap, Limits limits, uint64_t index, const Element& element);
 [[nodiscard]] bool erase_range(Value& value, Heap& heap, Limits limits, Range range);
+// Copies pinned nodes of which erase_range() would remove a part: until somebody pins a node, it cannot fail.
+[[nodiscard]] bool prepare_erase(Value& value, Heap& heap, Range range);
 // Keeps the range and removes the rest.
 [[nodiscard]] bool trim(Value& value, Heap& heap, Limits limits, Range keep);
 
@@ -220,6 +222,15 @@ void for_each_in(const Node& node, uint32_t offset, uint64_t elements, Visit& vi
     at += now.bytes;
   }
 }
+
+// The outermost `count` elements, of so many.
+inline Range range_at(End end, uint64_t count, uint64_t length) {
+  return {end == End::kFront ? 0 : length - count, count};
+}
+// Shows `count` elements as pop() would after `skip` others, from the end inwards: without pins on packed
+// nodes, which a removal will write to.
+void peek(const Value& value, End end, uint64_t skip, uint64_t count,
+          FunctionRef<void(const Element&)> visit);
 
 // Shows the elements of the range, which must lie inside the list: resolve_range().
 template <typename Visit>

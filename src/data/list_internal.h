@@ -50,7 +50,4 @@ void join_around(Nodes& nodes, Heap& heap, Limits limits, Place place);
 // Destroys the node with all its elements; the place of the one behind.
 Place drop_node(Nodes& nodes, Heap& heap, Place place);
 
-// Copies pinned nodes of which erase_range() would remove a part; after that it cannot fail.
-[[nodiscard]] bool prepare_erase(Value& value, Heap& heap, Range range);
-
 }  // namespace strata::list
