@@ -7,6 +7,7 @@
 #include "persistence/rdb_load.h"
 #include "tools/check.h"
 #include "tools/log_scan.h"
+#include "tools/salvage.h"
 
 namespace strata {
 namespace {
@@ -39,16 +40,6 @@ Result<uint64_t> rdb_end(FileSystem& fs, const std::string& path, Bytes text, Rd
   return verifier.load_rdb(file, path, true);
 }
 
-Result<std::string> back_up(FileSystem& fs, const std::string& path) {
-  for (int i = 1; i <= kBackupsMax; ++i) {
-    std::string name = fmt::format("{}.damaged-{}", path, i);
-    const Status linked = fs.link(path, name);
-    if (linked) return name;
-    if (linked.error().code != Errc::kExists) return std::unexpected(linked.error());
-  }
-  return fail(Errc::kTooLarge, "too many backups");
-}
-
 // The intact pieces under new headers, from `position` on; moves it.
 std::string rebuilt(Bytes text, uint64_t from, const LogScan& scan, uint64_t& position) {
   std::string out(text.substr(0, from));
@@ -78,21 +69,18 @@ std::string rebuilt(Bytes text, uint64_t from, const LogScan& scan, uint64_t& po
 
 class AofCheck {
  public:
-  AofCheck(FileSystem& fs, bool fix, CheckReport& out) : fs_(fs), fix_(fix), out_(out) {}
+  AofCheck(FileSystem& fs, bool fix, const ShowProgress& progress, CheckReport& out)
+      : fs_(fs), fix_(fix), progress_(progress), out_(out) {}
 
   // `position`: where the log stands; moved to the end of what is intact.
   Status check_file(const std::string& path) {
     TRY_ASSIGN(const std::string text, read_whole_file(fs_, path, kCheckFileBytesMax));
     RdbVerifier verifier;
     const Result<uint64_t> from = rdb_end(fs_, path, text, verifier);
+    if (!from) return take_damaged_base(path, from.error(), text.size(), verifier.detail);
     base_keys_ += verifier.keys;
     bytes_ += text.size();
-    if (!from) {
-      out_.findings.push_back({path, from.error().offset, text.size(), verifier.detail,
-                               "Strata and redis-server refuse to start with this base"});
-      unfixable_ = true;
-      return {};
-    }
+    show(progress_, "checking", bytes_, std::max(bytes_, bytes_total_));
     const LogScan scan = scan_log(text, *from);
     commands_ += scan.command_count;
     const bool damaged = note_damage(path, scan);
@@ -115,10 +103,25 @@ class AofCheck {
     out_.facts["bytes"] = bytes_;
     out_.facts["records"] = commands_;
     out_.facts["keys_in_base"] = base_keys_;
-    if (unfixable_ && fix_) out_.verdict += " A damaged base cannot be fixed.";
+    if (unfixable_ && fix_) out_.verdict += " This base cannot be fixed.";
   }
 
+  void expect(uint64_t bytes_total) { bytes_total_ = bytes_total; }
+
  private:
+  Status take_damaged_base(const std::string& path, const Error& error, uint64_t size,
+                           const std::string& detail) {
+    out_.findings.push_back({path, error.offset, size - std::min(size, error.offset), detail,
+                             "Strata and redis-server refuse to start with this base"});
+    const bool is_damage = error.code == Errc::kCorruption || error.code == Errc::kExists;
+    const Status fixed =
+        fix_ && is_damage ? fix_rdb(fs_, path, true, progress_, out_) : fail(Errc::kUnsupported, "");
+    if (fixed) return check_file(path);
+    unfixable_ = true;
+    return fixed.error().code == Errc::kUnsupported || fixed.error().code == Errc::kCorruption ? Status()
+                                                                                               : fixed;
+  }
+
   bool note_damage(const std::string& path, const LogScan& scan) {
     bool damaged = false;
     uint64_t expected = scan.opening.position;
@@ -139,7 +142,7 @@ class AofCheck {
   }
 
   Status replace(const std::string& path, const std::string& whole, uint64_t size) {
-    TRY_ASSIGN(const std::string backup, back_up(fs_, path));
+    TRY_ASSIGN(const std::string backup, keep_damaged(fs_, path));
     TRY(replace_file(fs_, path, whole));
     out_.fixed.push_back(
         fmt::format("{}: {} of {} bytes kept; the damaged file is {}. Where a lost batch changed the "
@@ -150,19 +153,26 @@ class AofCheck {
 
   FileSystem& fs_;
   const bool fix_;
+  const ShowProgress& progress_;
   CheckReport& out_;
   uint64_t position_ = 0;
   bool position_is_known_ = false;
   bool damaged_before_ = false;
   bool unfixable_ = false;
   uint64_t bytes_ = 0;
+  uint64_t bytes_total_ = 0;
   uint64_t commands_ = 0;
   uint64_t base_keys_ = 0;
 };
 
 // What a start would do.
-void note_verdict(FileSystem& fs, const AofLocation& location, CheckReport& out) {
-  AofReader reader(fs, location);
+void note_verdict(FileSystem& fs, const AofLocation& location, const ShowProgress& progress,
+                  CheckReport& out) {
+  AofReadOptions options;
+  options.on_progress = [&](uint64_t done, uint64_t total) {
+    show(progress, "reading as a start would", done, total);
+  };
+  AofReader reader(fs, location, std::move(options));
   RdbVerifier base;
   const Status verified = reader.verify(base);
   const AofReport& report = reader.report();
@@ -182,14 +192,53 @@ void note_verdict(FileSystem& fs, const AofLocation& location, CheckReport& out)
   out.facts["end_position"] = report.end_position;
 }
 
-Status check_log(FileSystem& fs, const AofLocation& location, AofCheck& check, CheckReport& out) {
-  const Result<Manifest> manifest = load_manifest(fs, location);
-  if (!manifest) {
-    out.findings.push_back({location.manifest_path(), 0, 0,
-                            fmt::format("{} (line {})", manifest.error().what, manifest.error().offset),
-                            "Strata refuses to start; redis-server does not look at the checksum"});
-    return {};
+Result<Manifest> load_or_fix_manifest(FileSystem& fs, const AofLocation& location, bool fix,
+                                      CheckReport& out) {
+  Result<Manifest> manifest = load_manifest(fs, location);
+  if (manifest) return manifest;
+  const bool is_gone = manifest.error().code == Errc::kNotFound;
+  out.findings.push_back({location.manifest_path(), 0, 0,
+                          is_gone
+                              ? "the manifest is missing"
+                              : fmt::format("{} (line {})", manifest.error().what, manifest.error().offset),
+                          is_gone ? "Strata refuses to start; redis-server starts with no data"
+                                  : "Strata refuses to start; redis-server does not look at the checksum"});
+  if (!fix) return manifest;
+  TRY_ASSIGN(const bool is_fixed, fix_manifest(fs, location, out));
+  if (is_fixed) return load_manifest(fs, location);
+  out.verdict = "The manifest cannot be made anew: the files that are there may be of more than one log.";
+  return manifest;
+}
+
+// Files that are no part of the log any more: a start does not read them, a restore does.
+Status check_history(FileSystem& fs, const AofLocation& location, const Manifest& manifest,
+                     const ShowProgress& progress, CheckReport& out) {
+  CheckReport of_history;
+  AofCheck check(fs, false, progress, of_history);
+  uint64_t bytes = 0;
+  for (const ManifestFile& file : manifest.history) {
+    if (file.since == 0) continue;  // was to be removed
+    const std::string path = location.path_of(file.name);
+    const Result<FileInfo> info = fs.info(path);
+    if (!info) {
+      of_history.findings.push_back({path, 0, 0, "a file of the history is missing", ""});
+      continue;
+    }
+    bytes += info->size;
+    TRY(check.check_file(path));
   }
+  for (Finding& finding : of_history.findings) {
+    finding.consequence = "servers start all the same; strata-check restore cannot pass here";
+    out.findings.push_back(std::move(finding));
+  }
+  if (bytes != 0) out.facts["bytes_of_history"] = bytes;
+  return {};
+}
+
+Status check_log(FileSystem& fs, const AofLocation& location, bool fix, const ShowProgress& progress,
+                 AofCheck& check, CheckReport& out) {
+  const Result<Manifest> manifest = load_or_fix_manifest(fs, location, fix, out);
+  if (!manifest) return {};
   TRY_ASSIGN(const std::string text, read_whole_file(fs, location.manifest_path(), kManifestBytesMax));
   if (text.starts_with('#') && !text.starts_with("#SM:")) {
     out.findings.push_back({location.manifest_path(), 0, text.find('\n'),
@@ -198,6 +247,11 @@ Status check_log(FileSystem& fs, const AofLocation& location, AofCheck& check, C
   }
   std::vector<ManifestFile> files = manifest->increments;
   if (manifest->has_base()) files.insert(files.begin(), manifest->base);
+  uint64_t bytes_total = 0;
+  for (const ManifestFile& file : files) {
+    if (const Result<FileInfo> info = fs.info(location.path_of(file.name))) bytes_total += info->size;
+  }
+  check.expect(bytes_total);
   for (const ManifestFile& file : files) {
     const std::string path = location.path_of(file.name);
     const Status checked = check.check_file(path);
@@ -206,7 +260,7 @@ Status check_log(FileSystem& fs, const AofLocation& location, AofCheck& check, C
     out.findings.push_back(
         {path, 0, 0, "a file that the manifest names is missing", "Strata and redis-server refuse to start"});
   }
-  return {};
+  return check_history(fs, location, *manifest, progress, out);
 }
 
 }  // namespace
@@ -223,15 +277,36 @@ Result<AofLocation> find_log(FileSystem& fs, const std::string& path) {
   return fail(Errc::kNotFound, "no manifest here");
 }
 
-CheckReport check_aof(FileSystem& fs, const std::string& path, bool fix) {
+namespace {
+
+// Where somebody lost the manifest.
+Result<AofLocation> find_log_without_manifest(FileSystem& fs, const std::string& path) {
+  constexpr std::string_view kEnd = ".incr.aof";
+  for (const std::string& name : {std::string("."), std::string("appendonlydir")}) {
+    const Result<std::vector<std::string>> files = fs.list(name == "." ? path : path + "/" + name);
+    if (!files) continue;
+    for (const std::string& file : *files) {
+      const size_t dot =
+          file.ends_with(kEnd) ? file.rfind('.', file.size() - kEnd.size() - 1) : std::string::npos;
+      if (dot != std::string::npos && dot != 0) return AofLocation{path, name, file.substr(0, dot)};
+    }
+  }
+  return fail(Errc::kNotFound, "no log here");
+}
+
+}  // namespace
+
+CheckReport check_aof(FileSystem& fs, const std::string& path, bool fix, const ShowProgress& progress) {
   CheckReport out{.path = path};
-  AofCheck check(fs, fix, out);
+  AofCheck check(fs, fix, progress, out);
   Status checked;
   const Result<FileInfo> info = fs.info(path);
   if (info && info->is_directory) {
-    const Result<AofLocation> location = find_log(fs, path);
-    checked = location ? check_log(fs, *location, check, out) : Status(std::unexpected(location.error()));
-    if (location) note_verdict(fs, *location, out);
+    Result<AofLocation> location = find_log(fs, path);
+    if (!location) location = find_log_without_manifest(fs, path);
+    checked = location ? check_log(fs, *location, fix, progress, check, out)
+                       : Status(std::unexpected(location.error()));
+    if (location && out.verdict.empty()) note_verdict(fs, *location, progress, out);
   } else {
     checked = check.check_file(path);
     out.verdict = out.findings.empty() ? "Intact." : "Damaged.";

@@ -3,10 +3,11 @@
 #include "persistence/rdb_load.h"
 #include "platform/clock.h"
 #include "tools/check.h"
+#include "tools/salvage.h"
 
 namespace strata {
 
-CheckReport check_rdb(FileSystem& fs, const std::string& path) {
+CheckReport check_rdb(FileSystem& fs, const std::string& path, bool fix, const ShowProgress& progress) {
   CheckReport out{.path = path};
   Result<File> file = fs.open(path, OpenMode::kRead);
   if (!file) {
@@ -16,6 +17,10 @@ CheckReport check_rdb(FileSystem& fs, const std::string& path) {
   }
   RdbLoadOptions options;
   options.now_ms = system_clock().wall_us() / 1000;
+  options.progress = [&](const RdbProgress& at) {
+    show(progress, "checking", at.bytes_done, at.bytes_total);
+    return true;
+  };
   RdbLoadReport report;
   const Status verified = rdb_verify(*file, 0, UINT16_MAX, options, &report);
   const uint64_t size = file->size().value_or(0);
@@ -31,6 +36,11 @@ CheckReport check_rdb(FileSystem& fs, const std::string& path) {
     out.findings.push_back({path, offset, size - offset, report.detail,
                             "Strata and redis-server refuse to start with this file, and leave it as it is"});
     out.verdict = fmt::format("{} keys before the damage are readable.", report.key_count);
+    const Errc code = verified.error().code;
+    const Status fixed = fix && (code == Errc::kCorruption || code == Errc::kExists)
+                             ? fix_rdb(fs, path, false, progress, out)
+                             : Status();
+    if (!fixed) out.verdict += fmt::format(" It cannot be fixed: {}.", fixed.error().what);
   } else if (size > report.end_offset) {
     out.findings.push_back({path, report.end_offset, size - report.end_offset,
                             "bytes behind the end of the dump",

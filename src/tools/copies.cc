@@ -24,9 +24,10 @@ Status back_up_once(FileSystem& fs, const AofLocation& from, NewDirectory& targe
 
 }  // namespace
 
-Status back_up_log(FileSystem& fs, const std::string& from, const std::string& to, CopyReport& report) {
+Status back_up_log(FileSystem& fs, const std::string& from, const std::string& to, CopyReport& report,
+                   const ShowProgress& progress) {
   TRY_ASSIGN(const AofLocation source, find_log(fs, from));
-  NewDirectory target(fs, to, source.append_filename);
+  NewDirectory target(fs, to, source.append_filename, progress);
   TRY(target.create());
   for (int i = 1;; ++i) {
     const Status copied = back_up_once(fs, source, target, report);

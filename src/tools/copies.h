@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "platform/file_system.h"
+#include "tools/progress.h"
 
 namespace strata {
 
@@ -37,9 +38,10 @@ struct CopyReport {
 // Also from before the last rewrites, as far as log-retention kept them: begins with the newest base that is
 // old enough (restore.cc).
 Status restore_log(FileSystem& fs, const std::string& from, const std::string& to, const RestorePoint& at,
-                   CopyReport& report);
+                   CopyReport& report, const ShowProgress& progress = {});
 // May run beside a server. The base is linked, for nobody ever writes to it; increments are copied, and a
 // record that is half written is cut by the next start.
-Status back_up_log(FileSystem& fs, const std::string& from, const std::string& to, CopyReport& report);
+Status back_up_log(FileSystem& fs, const std::string& from, const std::string& to, CopyReport& report,
+                   const ShowProgress& progress = {});
 
 }  // namespace strata

@@ -27,6 +27,7 @@ Result<uint64_t> NewDirectory::copy(const std::string& from, const std::string& 
   TRY_ASSIGN(File source, fs_.open(from, OpenMode::kRead));
   TRY_ASSIGN(File target, fs_.open(location_.path_of(name), OpenMode::kCreateNew));
   files_.push_back(location_.path_of(name));
+  TRY_ASSIGN(const uint64_t size, source.size());
   std::string piece(kCopyBytes, '\0');
   uint64_t at = 0;
   for (;;) {
@@ -34,6 +35,7 @@ Result<uint64_t> NewDirectory::copy(const std::string& from, const std::string& 
     if (got == 0) break;
     TRY(target.write_at(at, Bytes(piece).substr(0, got)));
     at += got;
+    show(progress_, "copying", at, std::max(at, size));
   }
   TRY(target.sync_all());
   return at;

@@ -12,13 +12,15 @@
 #include "base/result.h"
 #include "persistence/manifest.h"
 #include "platform/file_system.h"
+#include "tools/progress.h"
 
 namespace strata {
 
 class NewDirectory {
  public:
-  NewDirectory(FileSystem& fs, const std::string& directory, const std::string& append_filename)
-      : fs_(fs), location_{directory, "appendonlydir", append_filename} {}
+  NewDirectory(FileSystem& fs, const std::string& directory, const std::string& append_filename,
+               const ShowProgress& progress)
+      : fs_(fs), location_{directory, "appendonlydir", append_filename}, progress_(progress) {}
   ~NewDirectory();
   NewDirectory(const NewDirectory&) = delete;
   NewDirectory& operator=(const NewDirectory&) = delete;
@@ -35,6 +37,7 @@ class NewDirectory {
  private:
   FileSystem& fs_;
   const AofLocation location_;
+  const ShowProgress& progress_;
   std::vector<std::string> directories_;  // made, outermost first
   std::vector<std::string> files_;
   bool is_finished_ = false;

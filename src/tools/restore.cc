@@ -271,9 +271,9 @@ std::optional<RestorePoint> parse_restore_point(std::string_view text) {
 }
 
 Status restore_log(FileSystem& fs, const std::string& from, const std::string& to, const RestorePoint& at,
-                   CopyReport& report) {
+                   CopyReport& report, const ShowProgress& progress) {
   TRY_ASSIGN(const AofLocation source, find_log(fs, from));
-  NewDirectory target(fs, to, source.append_filename);
+  NewDirectory target(fs, to, source.append_filename, progress);
   TRY(target.create());
   return restore_files(fs, source, target, at, report);
 }

@@ -45,9 +45,14 @@ def dumps(case):
         assert held["types"]["list"]["keys"] == found["facts"]["lists"], held
         assert held["types"]["zset"]["keys"] == found["facts"]["sorted_sets"], held
         assert f"{held['keys']} keys" in check(case, "dump", folder / "dump.rdb")
-        flip(folder / "dump.rdb", 200)
+        flip(folder / "dump.rdb", -5)  # in the checksum
         found = json.loads(check(case, "rdb", folder / "dump.rdb", "--json", code=1))
         assert len(found["findings"]) == 1, found
+        check(case, "rdb", folder / "dump.rdb", "--fix", code=3)
+        check(case, "rdb", folder / "dump.rdb")
+        for start in (case.ours, case.redis):
+            with start(folder, "--appendonly", "no") as server:
+                assert len(contents(server.connect())) == keys, f"{name} on {start.__name__}"
 
 
 def repaired_log(case):
@@ -59,6 +64,10 @@ def repaired_log(case):
             pipeline(connection, [("SET", f"key{n}", "value")])
         shut_down(server)
     check(case, "aof", folder)
+    assert "20 keys in 1 databases" in check(case, "dump", folder)
+    flip(folder / "appendonlydir" / "appendonly.aof.manifest", 30)
+    assert "DAMAGE" in check(case, "aof", folder, code=1)
+    check(case, "aof", folder, "--fix", code=3)
     increment = next((folder / "appendonlydir").glob("*.incr.aof"))
     flip(increment, increment.read_bytes().index(b"key7"))
     assert "DAMAGE" in check(case, "aof", folder, code=1)
@@ -198,7 +207,7 @@ def wrong_usage(case):
     for words in ((), ("rdb",), ("rdb", case.folder / "nothing"), ("aof", case.path("empty")),
                   ("restore", "--at", "x", "--from", "a", "--to", "b")):
         check(case, *words, code=2)
-    assert "Exit codes" in check(case, "--help")
+    assert "Exit status" in check(case, "--help")
 
 
 CASES = (dumps, repaired_log, history, restored_and_backed_up, served_by_nobody, timestamps_of_redis, timestamps_of_ours, wrong_usage)
