@@ -11,6 +11,7 @@
 
 #include "persistence/log_batch.h"
 #include "persistence/oplog_test_support.h"
+#include "platform/clock.h"
 #include "platform/sim_file_system.h"
 
 namespace strata {
@@ -29,8 +30,12 @@ int rounds_wanted() {
 
 // Two starts, a rotation, groups; about 4 kB in three increments, for 8 rounds each.
 void write_log(FileSystem& fs, bool seal, int rounds = 8) {
+  ManualClock clock;
+  OpLogOptions options = test_options(SyncPolicy::kAlways);
+  options.names_times = true;
+  options.clock = &clock;
   for (int start = 0; start < 2; ++start) {
-    auto log = open_log(fs, kLocation, test_options(SyncPolicy::kAlways));
+    auto log = open_log(fs, kLocation, options);
     for (int i = 0; i < rounds; ++i) {
       append(*log, static_cast<uint16_t>(i % 2),
              {"SET", "key" + std::to_string(i), std::string(20 + i % 8, 'v')});
@@ -40,6 +45,7 @@ void write_log(FileSystem& fs, bool seal, int rounds = 8) {
       group.add(1, args);
       log->append_record(group);
       ASSERT_TRUE(log->step_write());
+      clock.advance_us(600'000);
       if (i % 3 != 2) {
         ASSERT_TRUE(log->step_sync());
       }
