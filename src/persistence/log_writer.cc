@@ -30,8 +30,16 @@ Status LogWriter::write_complete() {
     }
     if (!*wrote) return {};
   }
-  discard();
-  return std::unexpected(failure_);
+  discard(Discard::kToMark);
+  return std::unexpected(failure());
+}
+
+void LogWriter::make_room() {
+  (void)write_complete();
+  if (!failed()) return;
+  const uint64_t taken = ring_.taken();
+  discard(Discard::kAll);
+  if (ring_.taken() != taken) has_lost_behind_mark_ = true;
 }
 
 // One batch of what is complete; false when there is nothing.
@@ -119,7 +127,7 @@ void LogWriter::advance(uint64_t body_bytes, uint64_t sequence) {
 }
 
 Status LogWriter::seal() {
-  if (failed()) return std::unexpected(failure_);
+  if (failed()) return std::unexpected(failure());
   STRATA_ASSERT(durable_position() == position());
   begin_batch();
   put_header({});
@@ -144,12 +152,38 @@ void LogWriter::finish_sync(const Sync& sync, const Status& status) {
 
 void LogWriter::fail_with(const Error& error) {
   if (failed()) return;
-  failure_ = error;
+  {
+    std::scoped_lock guard(failure_mutex_);
+    failure_ = error;
+  }
   failed_.store(true, std::memory_order_release);
 }
 
-void LogWriter::discard() {
-  for (LogRing::Record record; ring_.peek(record); ring_.take(record)) ring_.free_large(record);
+Error LogWriter::failure() const {
+  std::scoped_lock guard(failure_mutex_);
+  return failure_;
+}
+
+bool LogWriter::resume(File file, uint64_t size, uint64_t salt) {
+  const uint64_t mark = stop_at_.load(std::memory_order_acquire);
+  if (mark == kNever || has_lost_behind_mark_) return false;
+  STRATA_ASSERT(failed());
+  discard(Discard::kToMark);
+  STRATA_ASSERT(ring_.taken() == mark, "all that was appended before the mark is complete");
+  attach(std::move(file), size, position(), salt);
+  written_sequence_.store(mark, std::memory_order_release);
+  durable_sequence_.store(mark, std::memory_order_release);
+  stop_at(kNever);
+  failed_.store(false, std::memory_order_release);
+  return true;
+}
+
+void LogWriter::discard(Discard what) {
+  for (LogRing::Record record; ring_.peek(record); ring_.take(record)) {
+    // As in write_batch(): whoever appended behind the mark entered its shard after it was set.
+    if (what == Discard::kToMark && record.end > stop_at_.load(std::memory_order_acquire)) break;
+    ring_.free_large(record);
+  }
   ring_.release_to(ring_.taken());
 }
 

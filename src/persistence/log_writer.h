@@ -4,8 +4,9 @@
 // writer knows no threads and no policy: when to write and when to sync is OpLog's business.
 //
 //   1. written_sequence() and durable_sequence() only grow, durable <= written, and both stand still
-//      after the first failure. What the ring still yields is then thrown away, so that threads inside
-//      shards are never stuck; those writes were never acknowledged.
+//      after a failure. What the ring still yields is then thrown away, so that threads inside shards are
+//      never stuck; those writes were never acknowledged. What lies behind a mark of stop_at() is kept, for
+//      resume().
 //   2. A batch is one write, except that a large record's block follows its header from where it lies.
 //   3. Every increment begins in database 0, like a fresh connection.
 //   4. A half-written batch stays in the file as it is; recovery cuts it.
@@ -17,6 +18,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <mutex>
 #include <string>
 
 #include "base/result.h"
@@ -41,10 +43,20 @@ class LogWriter {
 
   // Nothing that ends behind this sequence is written until stop_at(kNever). While all shards are held.
   static constexpr uint64_t kNever = UINT64_MAX;
-  void stop_at(uint64_t sequence) { stop_at_.store(sequence, std::memory_order_release); }
+  void stop_at(uint64_t sequence) {
+    has_lost_behind_mark_ = false;
+    stop_at_.store(sequence, std::memory_order_release);
+  }
+
+  // After a failure: goes on in a fresh file, which holds `size` bytes, all durable. A base, durable too,
+  // holds what was appended up to the mark. False: there is no mark, or what was appended behind it had to be
+  // thrown away; then nothing has changed.
+  bool resume(File file, uint64_t size, uint64_t salt);
 
   // Writes everything complete. Success when there was nothing, or the log had failed before.
   Status write_complete();
+  // For an appender that finds no room: after a failure, what is kept for resume() goes, too.
+  void make_room();
   // An empty batch that says how much is durable, and a sync of it: afterwards damage to anything below
   // is corruption, not a cut. Only when all is durable.
   Status seal();
@@ -69,7 +81,7 @@ class LogWriter {
   uint64_t batch_count() const { return batch_count_.load(std::memory_order_relaxed); }
   uint64_t sync_count() const { return sync_count_.load(std::memory_order_relaxed); }
   bool failed() const { return failed_.load(std::memory_order_acquire); }
-  Error failure() const { return failure_; }  // only when failed()
+  Error failure() const;  // the last one
 
  private:
   Result<bool> write_batch();
@@ -80,7 +92,8 @@ class LogWriter {
   void begin_batch();
   void put_header(Bytes large_body);
   void advance(uint64_t body_bytes, uint64_t sequence);
-  void discard();
+  enum class Discard : uint8_t { kToMark, kAll };
+  void discard(Discard what);
 
   LogRing& ring_;
   Clock& clock_;
@@ -99,7 +112,9 @@ class LogWriter {
   std::atomic<uint64_t> file_bytes_{0};
   std::atomic<uint64_t> batch_count_{0};
   std::atomic<uint64_t> sync_count_{0};
-  Error failure_{Errc::kIo};
+  std::atomic<bool> has_lost_behind_mark_{false};
+  mutable std::mutex failure_mutex_;
+  Error failure_{Errc::kIo};  // guarded by failure_mutex_
   std::atomic<bool> failed_{false};
 };
 

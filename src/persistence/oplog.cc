@@ -40,10 +40,11 @@ class OpLog::Impl {
         clock_(options.clock != nullptr ? *options.clock : system_clock()),
         writer_(ring, clock_),
         policy_(options.policy),
+        wanted_policy_(options.policy),
         retention_s_(options.retention_s),
         salt_state_(options.salt != 0 ? options.salt : random_u64()) {
     writer_.set_names_times(options.names_times);
-    ring_.set_overflow_handler([this] { write_now(); });
+    ring_.set_overflow_handler([this] { make_room(); });
   }
   ~Impl() { end_threads(); }
 
@@ -83,6 +84,13 @@ class OpLog::Impl {
   void write_now() {
     lock_.lock();
     (void)writer_.write_complete();
+    unlock();
+  }
+
+  // For an appender that is inside a shard.
+  void make_room() {
+    lock_.lock();
+    writer_.make_room();
     unlock();
   }
 
@@ -131,22 +139,25 @@ class OpLog::Impl {
 
   void mark_rotation() { writer_.stop_at(ring_.reserved()); }
 
+  void forget_rotation() {
+    lock_.lock();
+    writer_.stop_at(LogWriter::kNever);
+    (void)writer_.write_complete();
+    unlock();
+    ring_bell();
+    notify();
+  }
+
   Status adopt_base(std::string_view temporary, uint64_t first_increment) {
     std::scoped_lock one_at_a_time(sync_mutex_);
-    // A number is never used twice: after a failure nobody knows whether a manifest names it.
-    base_seq_ = std::max(base_seq_ + 1, manifest_.next_base_seq());
-    TRY_ASSIGN(manifest_,
-               replace_base(fs_, location_, manifest_, temporary, base_seq_, first_increment, retention()));
-    TRY_ASSIGN(const FileInfo base, fs_.info(location_.path_of(manifest_.base.name)));
-    uint64_t earlier_bytes = base.size;
-    for (const ManifestFile& file : manifest_.increments) {
-      if (file.seq == increment_seq_.load(std::memory_order_relaxed)) continue;
-      if (const Result<FileInfo> info = fs_.info(location_.path_of(file.name))) earlier_bytes += info->size;
-    }
-    base_bytes_.store(base.size, std::memory_order_relaxed);
-    earlier_bytes_.store(earlier_bytes, std::memory_order_relaxed);
-    note_history();
-    return {};
+    return adopt_locked(manifest_, temporary, first_increment);
+  }
+
+  Status resume(std::string_view temporary) {
+    std::scoped_lock one_at_a_time(sync_mutex_);
+    const Status resumed = resume_locked(temporary);
+    forget_rotation();
+    return resumed;
   }
 
   // Removes what log-retention keeps no longer.
@@ -179,6 +190,7 @@ class OpLog::Impl {
   }
 
   void set_policy(SyncPolicy policy) {
+    wanted_policy_.store(policy);
     // A weaker policy must not acknowledge what a failed sync has left in doubt.
     if (writer_.failed()) return;
     {
@@ -205,6 +217,7 @@ class OpLog::Impl {
     stats.delayed_sync_count = delayed_sync_count_.load(std::memory_order_relaxed);
     stats.overflow_count = ring_.overflow_count();
     stats.sync_in_flight = sync_in_flight_.load(std::memory_order_relaxed);
+    stats.resumption_count = resumption_count_.load(std::memory_order_relaxed);
     stats.last_write_ok = !writer_.failed();
     return stats;
   }
@@ -269,7 +282,7 @@ class OpLog::Impl {
     const LogWriter::Sync sync = writer_.begin_sync();
     if (sync.file != nullptr) writer_.finish_sync(sync, sync.file->sync_data());
     if (writer_.failed()) return fail(Errc::kReadOnly, "the log has failed");
-    const uint64_t seq = manifest_.next_increment_seq();
+    const uint64_t seq = next_increment_seq();
     const LogOpening opening{.position = writer_.position(), .salt = splitmix64(salt_state_)};
     TRY_ASSIGN(File file, create_increment(fs_, location_, seq, opening));
     manifest_.increments.push_back({increment_name(location_, seq), seq});
@@ -282,6 +295,55 @@ class OpLog::Impl {
     earlier_bytes_ += writer_.file_bytes();
     increment_seq_ = seq;
     writer_.attach(std::move(file), kOpeningBytes, opening.position, opening.salt);
+    return {};
+  }
+
+  uint64_t next_increment_seq() {
+    tried_seq_ = std::max(tried_seq_ + 1, manifest_.next_increment_seq());
+    return tried_seq_;
+  }
+
+  Status adopt_locked(const Manifest& old, std::string_view temporary, uint64_t first_increment) {
+    base_seq_ = std::max(base_seq_ + 1, manifest_.next_base_seq());
+    TRY_ASSIGN(manifest_,
+               replace_base(fs_, location_, old, temporary, base_seq_, first_increment, retention()));
+    TRY_ASSIGN(const FileInfo base, fs_.info(location_.path_of(manifest_.base.name)));
+    uint64_t earlier_bytes = base.size;
+    for (const ManifestFile& file : manifest_.increments) {
+      if (file.seq == increment_seq_.load(std::memory_order_relaxed)) continue;
+      if (const Result<FileInfo> info = fs_.info(location_.path_of(file.name))) earlier_bytes += info->size;
+    }
+    base_bytes_.store(base.size, std::memory_order_relaxed);
+    earlier_bytes_.store(earlier_bytes, std::memory_order_relaxed);
+    note_history();
+    return {};
+  }
+
+  // Nothing touches the writer's file meanwhile, and its position stands still: it has failed.
+  Status resume_locked(std::string_view temporary) {
+    if (!writer_.failed()) return fail(Errc::kInvalidArgument, "the log has not failed");
+    lock_.lock();
+    const LogOpening opening{.position = writer_.position(), .salt = splitmix64(salt_state_)};
+    unlock();
+    const uint64_t seq = next_increment_seq();
+    TRY_ASSIGN(File file, create_increment(fs_, location_, seq, opening));
+    Manifest next = manifest_;
+    next.increments.push_back({increment_name(location_, seq), seq});
+    const uint64_t old_seq = increment_seq_.exchange(seq, std::memory_order_relaxed);
+    const Status adopted = adopt_locked(next, temporary, seq);
+    if (!adopted) {
+      increment_seq_ = old_seq;
+      return adopted;
+    }
+    static_cast<void>(
+        remove_orphans(fs_, location_, manifest_));  // of attempts that failed; or the next start
+    lock_.lock();
+    const bool is_complete = writer_.resume(std::move(file), kOpeningBytes, opening.salt);
+    if (is_complete) policy_ = wanted_policy_.load();
+    unlock();
+    if (!is_complete)
+      return fail(Errc::kReadOnly, "writes that came after the snapshot found no room to wait");
+    resumption_count_.fetch_add(1, std::memory_order_relaxed);
     return {};
   }
 
@@ -354,15 +416,20 @@ class OpLog::Impl {
   Manifest manifest_;  // guarded by sync_mutex_
   std::mutex sync_mutex_;
   std::atomic<SyncPolicy> policy_;
+  std::atomic<SyncPolicy> wanted_policy_;  // another one after a failure
   std::atomic<uint64_t> retention_s_;
   std::atomic<uint64_t> oldest_history_{kNoHistory};
   std::atomic<uint64_t> history_bytes_{0};
   uint64_t salt_state_;  // guarded by lock_
   std::atomic<uint64_t> base_bytes_{0};
-  uint64_t base_seq_ = 0;  // guarded by sync_mutex_
+  // The last that were tried. A number is never used twice: after a failure nobody knows whether a manifest
+  // names it, nor whether its name outlives a power cut.
+  uint64_t base_seq_ = 0;   // guarded by sync_mutex_, as the next
+  uint64_t tried_seq_ = 0;  // of increments
   std::atomic<uint64_t> earlier_bytes_{0};
   std::atomic<uint64_t> increment_seq_{0};
   std::atomic<uint64_t> delayed_sync_count_{0};
+  std::atomic<uint64_t> resumption_count_{0};
   std::atomic<bool> sync_in_flight_{false};
   std::function<void()> on_progress_;
 
@@ -422,6 +489,8 @@ void OpLog::start() { impl_->start(); }
 Status OpLog::stop() { return impl_->stop(); }
 Status OpLog::rotate() { return impl_->rotate(); }
 void OpLog::mark_rotation() { impl_->mark_rotation(); }
+void OpLog::forget_rotation() { impl_->forget_rotation(); }
+Status OpLog::resume(std::string_view temporary) { return impl_->resume(temporary); }
 Status OpLog::adopt_base(std::string_view temporary, uint64_t first_increment) {
   return impl_->adopt_base(temporary, first_increment);
 }

@@ -12,9 +12,10 @@
 //              sequence of the shards they entered).
 //   shutdown   log.stop(): writes, syncs and seals what is left.
 //
-//   1. written_sequence() and durable_sequence() only grow, and stand still for ever after a failure:
-//      nothing later is acknowledged on top of a write that may not be there, and nothing is retried on
-//      the same descriptor. failed() is set before on_progress tells of it.
+//   1. written_sequence() and durable_sequence() only grow, and stand still after a failure: nothing later
+//      is acknowledged on top of a write that may not be there, and nothing is retried on the same
+//      descriptor. failed() is set before on_progress tells of it. Only resume() ends this, with a fresh
+//      generation: a base that holds everything appended before it, and a new increment.
 //   2. A record lies in one batch and one file. Positions count bytes of batch bodies since the log's
 //      birth and go on over increments and restarts.
 //   3. Every start opens a new increment, complete and durable before the manifest names it.
@@ -73,8 +74,9 @@ struct OpLogStats {
   uint64_t sync_count = 0;
   uint64_t delayed_sync_count = 0;  // writes that found a sync in flight: aof_delayed_fsync
   uint64_t overflow_count = 0;      // appends that overran their credit
-  bool sync_in_flight = false;      // aof_pending_bio_fsync
-  bool last_write_ok = true;        // aof_last_write_status
+  uint64_t resumption_count = 0;
+  bool sync_in_flight = false;  // aof_pending_bio_fsync
+  bool last_write_ok = true;    // aof_last_write_status
 };
 
 class OpLog {
@@ -110,10 +112,10 @@ class OpLog {
   // What the policy calls done: durable under kAlways, else written.
   uint64_t acknowledged_sequence() const;
   bool failed() const;
-  Error failure() const;  // only when failed()
+  Error failure() const;  // the last one
 
   SyncPolicy policy() const;
-  void set_policy(SyncPolicy policy);    // live; without effect after a failure
+  void set_policy(SyncPolicy policy);    // live; after a failure, with resume()
   void set_retention(uint64_t seconds);  // live; what is older goes within a second
   void set_names_times(bool names);      // live, from the next batch on
   OpLogStats stats() const;
@@ -128,12 +130,19 @@ class OpLog {
   Status rotate();
 
   // A rewrite (oplog_rewrite.h). While all shards are held: the next rotate() ends the increment exactly
-  // here. Until then nothing behind the mark is written, so it must follow soon. Never blocks.
+  // here. Until then nothing behind the mark is written, so it must follow soon. After a failure the mark is
+  // for resume(), and there is time. Never blocks.
   void mark_rotation();
+  void forget_rotation();
   // A complete and synced RDB at the path `temporary`, in the log's directory, holds the state at the
   // beginning of increment `first_increment`: it becomes the base, and what comes before goes. After a
   // failure the old generation is as good as the new one, and the log goes on. Any thread; blocks.
   Status adopt_base(std::string_view temporary, uint64_t first_increment);
+  // Only after a failure. `temporary` is as above and holds the state at the mark. It becomes the base of a
+  // new increment, all of it synced before the manifest names it; then the log goes on as if it had never
+  // failed, and what was appended before the mark is durable. On failure it stays failed, the mark is
+  // forgotten, and the next attempt needs another base. Any thread; blocks.
+  Status resume(std::string_view temporary);
 
   // Without threads, for tests: writes what is complete; syncs what is written.
   Status step_write();

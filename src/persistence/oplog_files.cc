@@ -36,14 +36,19 @@ Status sync_log_files(FileSystem& fs, const AofLocation& location, const Manifes
 Result<File> create_increment(FileSystem& fs, const AofLocation& location, uint64_t seq,
                               const LogOpening& opening) {
   const std::string path = location.path_of(increment_name(location, seq));
-  TRY_ASSIGN(File file, fs.open(path, OpenMode::kTruncate));
+  // A name that is there already may be one whose directory could not be synced: another sync would not make
+  // it durable (sim_file_system.h). A new one is.
+  if (fs.info(path)) {
+    TRY(fs.remove(path));
+  }
+  TRY_ASSIGN(File file, fs.open(path, OpenMode::kCreateNew));
   char line[kOpeningBytes];
   format_opening(line, opening);
   Status status = file.write_at(0, Bytes(line, sizeof(line)));
   if (status) status = file.sync_all();
   if (status) status = fs.sync_directory(location.log_directory());
   if (!status) {
-    (void)fs.remove(path);  // nothing names it; the next attempt would empty it anyway
+    (void)fs.remove(path);  // nothing names it; the next start tries again
     return std::unexpected(status.error());
   }
   return file;

@@ -23,7 +23,8 @@ Status ensure_log_directory(FileSystem& fs, const AofLocation& location);
 // Syncs every file of the log. After a kill, what recovery read may exist in the page cache only.
 Status sync_log_files(FileSystem& fs, const AofLocation& location, const Manifest& manifest);
 
-// Creates (or empties) increment `seq` and writes its opening; durable, but not yet in the manifest.
+// Creates increment `seq`, in place of one that no manifest names, and writes its opening; durable, but not
+// yet in the manifest.
 Result<File> create_increment(FileSystem& fs, const AofLocation& location, uint64_t seq,
                               const LogOpening& opening);
 

@@ -53,6 +53,22 @@ Result<RdbSaveReport> rewrite_log(FileSystem& fs, const AofLocation& location, O
   return report;
 }
 
+Result<RdbSaveReport> resume_log(FileSystem& fs, const AofLocation& location, OpLog& log,
+                                 RdbSnapshot& snapshot) {
+  const std::string temporary = snapshot_temporary_path(location.path_of(location.append_filename), "base");
+  const Result<RdbSaveReport> report = snapshot.write(fs, temporary);
+  if (!report) {
+    log.forget_rotation();
+    return report;
+  }
+  const Status resumed = log.resume(temporary);
+  if (!resumed) {
+    static_cast<void>(fs.remove(temporary));  // unless it has become the base
+    return std::unexpected(resumed.error());
+  }
+  return report;
+}
+
 Result<Manifest> replace_base(FileSystem& fs, const AofLocation& location, const Manifest& old,
                               std::string_view temporary, uint64_t seq, uint64_t first_increment,
                               const LogRetention& retention) {
@@ -74,7 +90,14 @@ Result<Manifest> replace_base(FileSystem& fs, const AofLocation& location, const
     static_cast<void>(fs.remove(path));  // no manifest names it
     return std::unexpected(named.error());
   }
-  TRY(store_manifest(fs, location, fresh));
+  const Status stored = store_manifest(fs, location, fresh);
+  if (!stored) {
+    // It may be in its place and just not known to be durable. Else the base only takes space, of which there
+    // may be none.
+    const Result<Manifest> found = load_manifest(fs, location);
+    if (found && found->base != fresh.base) static_cast<void>(fs.remove(path));
+    return std::unexpected(stored.error());
+  }
   const std::vector<ManifestFile> expired = take_expired_history(fresh, retention);
   if (expired.empty()) return fresh;
   remove_files(fs, location, expired);
@@ -99,21 +122,27 @@ uint64_t history_bytes(FileSystem& fs, const AofLocation& location, const Manife
 }
 
 void remove_files(FileSystem& fs, const AofLocation& location, const std::vector<ManifestFile>& files) {
-  for (const ManifestFile& file : files) static_cast<void>(fs.remove(location.path_of(file.name)));
+  for (const ManifestFile& file : files) {
+    static_cast<void>(fs.remove(location.path_of(file.name)));
+  }
 }
 
 Status remove_orphans(FileSystem& fs, const AofLocation& location, const Manifest& manifest) {
   const Result<std::vector<std::string>> names = fs.list(location.log_directory());
   if (!names) return {};
   const std::string head = location.append_filename + ".";
-  const uint64_t first = manifest.increments.empty() ? UINT64_MAX : manifest.increments.front().seq;
+  if (manifest.increments.empty()) return {};
+  const uint64_t first = manifest.increments.front().seq;
+  const uint64_t last = manifest.increments.back().seq;
   for (const std::string& name : *names) {
     const auto is_it = [&](const ManifestFile& file) { return file.name == name; };
     if (name == manifest.base.name || std::ranges::any_of(manifest.history, is_it)) continue;
     const bool is_base =
         number_between(name, head, ".base.rdb") != 0 || number_between(name, head, ".base.aof") != 0;
     const uint64_t increment = number_between(name, head, ".incr.aof");
-    if (is_base || (increment != 0 && increment < first)) TRY(fs.remove(location.path_of(name)));
+    const bool is_old = increment != 0 && increment < first;
+    const bool is_of_failed_resumption = increment > last;
+    if (is_base || is_old || is_of_failed_resumption) TRY(fs.remove(location.path_of(name)));
   }
   return {};
 }

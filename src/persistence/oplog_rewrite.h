@@ -8,6 +8,10 @@
 //                         snapshot.write()                       a temporary file beside the log
 //                         log.adopt_base()                       it becomes the base; what it covers goes
 //
+// After a failure of the log the same steps give it a fresh generation, without rotate(): the base holds the
+// state at P, and with it everything that the failed log may have lost; log.resume() creates an increment
+// that begins at P, lets the manifest name these two, and the log goes on. Writes are refused until then.
+//
 // Until the manifest is stored the log is the old base with all increments; afterwards the new base with
 // those from P on. Both say the same, so a crash anywhere between loses nothing. What is left over is removed
 // at the next start: temporary files by their name (rdb_snapshot.h), files of `history` that are not kept,
@@ -57,7 +61,13 @@ Result<Manifest> replace_base(FileSystem& fs, const AofLocation& location, const
                               std::string_view temporary, uint64_t seq, uint64_t first_increment,
                               const LogRetention& retention);
 
-// At start. Nothing is removed when the manifest names no increment.
+// Of a log that has failed, and was marked while all shards were held and snapshot.begin() called. On failure
+// it stays failed. Blocks.
+Result<RdbSaveReport> resume_log(FileSystem& fs, const AofLocation& location, OpLog& log,
+                                 RdbSnapshot& snapshot);
+
+// At start, and by resume(): bases and increments that belong to no generation any more. Nothing is removed
+// when the manifest names no increment.
 Status remove_orphans(FileSystem& fs, const AofLocation& location, const Manifest& manifest);
 
 }  // namespace strata

@@ -89,6 +89,8 @@ class FileSystem {
   virtual Result<std::vector<std::string>> list(std::string_view directory) = 0;  // names, sorted
   // Makes creates, renames, links and removals in `directory` durable.
   virtual Status sync_directory(std::string_view directory) = 0;
+  // What a process without privileges may still write to the disk that holds `directory`.
+  virtual Result<uint64_t> free_bytes(std::string_view directory) = 0;
 };
 
 FileSystem& real_file_system();

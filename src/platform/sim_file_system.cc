@@ -309,6 +309,12 @@ uint64_t SimFileSystem::used_bytes() const {
   return state_->tree.total_bytes();
 }
 
+Result<uint64_t> SimFileSystem::free_bytes(std::string_view) {
+  std::lock_guard lock(state_->mutex);
+  const uint64_t used = state_->tree.total_bytes();
+  return state_->options.capacity_bytes > used ? state_->options.capacity_bytes - used : 0;
+}
+
 void SimFileSystem::set_hook(Hook hook) {
   std::lock_guard lock(state_->mutex);
   state_->hook = std::move(hook);

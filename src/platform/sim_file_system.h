@@ -141,6 +141,7 @@ class SimFileSystem final : public FileSystem {
   Status remove_directory(std::string_view path) override;
   Result<std::vector<std::string>> list(std::string_view directory) override;
   Status sync_directory(std::string_view directory) override;
+  Result<uint64_t> free_bytes(std::string_view directory) override;
 
  private:
   struct State;

@@ -25,6 +25,7 @@ constexpr uint64_t kRewriteFailuresWithoutDelay = 3;
 constexpr int64_t kRewriteDelayMaxS = 60 * 60;
 
 int64_t now_s() { return system_clock().wall_us() / 1'000'000; }
+int64_t monotonic_ms() { return system_clock().monotonic_us() / 1000; }
 
 const char* name_of(BackgroundSave::Kind kind) {
   return kind == BackgroundSave::Kind::kSave ? "saving" : "append only file rewriting";
@@ -127,27 +128,28 @@ struct BackgroundSave::Run {
   std::string target;    // of a save
   AofLocation location;  // of a rewrite
   LogRetention retention;
+  bool resumes = false;  // a log that has failed
 };
 
-BackgroundSave::BackgroundSave(Server& server) : server_(server) {}
+BackgroundSave::BackgroundSave(Server& server)
+    : server_(server), resumption_(real_file_system(), AofLocation().directory) {}
 
 BackgroundSave::~BackgroundSave() { abandon(); }
 
 bool BackgroundSave::begin(Kind kind) {
   if (running() != Kind::kNone) return false;
   OpLog* log = server_.log();
-  if (kind == Kind::kRewrite && log != nullptr && log->failed()) {
-    log_warning("Can't rewrite the append only file: it has failed");
-    return false;
-  }
   const Options& o = server_.options();
   RdbSaveOptions options = rdb_save_options(o);
   options.aux.aof_base = kind == Kind::kRewrite;
   auto run = std::make_unique<Run>(*this, kind, options);
   run->changes = server_.total_changes();
   run->target = o.dump_file;
-  run->location = {".", o.append_directory, o.append_file};
+  run->location = {AofLocation().directory, o.append_directory, o.append_file};
   run->retention = {static_cast<uint64_t>(o.log_retention_s), static_cast<uint64_t>(now_s())};
+  // Before the mark: a log that fails in between fails this rewrite.
+  run->resumes = kind == Kind::kRewrite && log != nullptr && log->failed();
+  if (run->resumes) resumption_.attempt_begins();
   run->snapshot.begin();
   if (kind == Kind::kRewrite && log != nullptr) log->mark_rotation();
   log_notice(fmt::format("Background {} started by pid {}", name_of(kind), process_id()));
@@ -167,8 +169,9 @@ void BackgroundSave::run_thread(Run& run) {
   const bool is_save = run.kind == Kind::kSave;
   FileSystem& fs = real_file_system();
   const Result<RdbSaveReport> report =
-      is_save ? run.snapshot.replace(fs, run.target, snapshot_temporary_path(run.target, "bgsave"))
-              : rewrite_log(fs, run.location, server_.log(), run.snapshot, run.retention);
+      is_save       ? run.snapshot.replace(fs, run.target, snapshot_temporary_path(run.target, "bgsave"))
+      : run.resumes ? resume_log(fs, run.location, *server_.log(), run.snapshot)
+                    : rewrite_log(fs, run.location, server_.log(), run.snapshot, run.retention);
   if (report) {
     log_notice(fmt::format("{}: {} keys, {} bytes", is_save ? "DB saved on disk" : "New base of the AOF",
                            report->key_count, report->file_bytes));
@@ -176,6 +179,7 @@ void BackgroundSave::run_thread(Run& run) {
   }
   const Status status = report ? Status() : std::unexpected(report.error());
   is_save ? end_save(run, status) : end_rewrite(run, status);
+  if (run.resumes) end_resumption(status);
   has_written_.store(true, std::memory_order_release);
 }
 
@@ -227,6 +231,13 @@ void BackgroundSave::end_rewrite(const Run& run, const Status& status) {
   log_notice("Background AOF rewrite finished successfully");
 }
 
+void BackgroundSave::end_resumption(const Status& status) {
+  if (status) return resumption_.succeeded();
+  resumption_.attempt_failed(status.error(), monotonic_ms());
+  log_warning(fmt::format("The AOF could not be begun afresh; the next attempt comes in {} s",
+                          resumption_.delay_ms() / 1000));
+}
+
 // On the writing thread.
 void BackgroundSave::room_again() {
   set_holds_writers(run_->snapshot.holds_writers());
@@ -273,6 +284,7 @@ void BackgroundSave::cron(int64_t now) {
 
 void BackgroundSave::start_what_is_due(int64_t now) {
   if (rewrite_scheduled_.exchange(false)) return start_soon(Kind::kRewrite);
+  if (resumption_is_due()) return start_soon(Kind::kRewrite);
   const SaveState& state = server_.save_state();
   const bool may_retry = state.last_ok || now - state.last_try_s >= kSaveRetryS;
   if (may_retry && save_scheduled_.exchange(false)) return start_soon(Kind::kSave);
@@ -286,6 +298,11 @@ void BackgroundSave::start_soon(Kind kind) {
     if (!server_.stopping()) begin(kind);
     is_starting_ = false;
   });
+}
+
+bool BackgroundSave::resumption_is_due() {
+  const OpLog* log = server_.log();
+  return log != nullptr && log->failed() && resumption_.is_due(log->failure(), monotonic_ms());
 }
 
 bool BackgroundSave::rewrite_is_due(int64_t now) const {

@@ -1,4 +1,5 @@
-// BGSAVE, save points and BGREWRITEAOF: snapshots beside the traffic (persistence/rdb_snapshot.h).
+// BGSAVE, save points and BGREWRITEAOF: snapshots beside the traffic (persistence/rdb_snapshot.h). While the
+// log has failed, a rewrite gives it a fresh generation, by itself (log_resumption.h) or by BGREWRITEAOF.
 //
 // One at a time. It begins while all shards are held. The walk goes from shard to shard, a slice in each turn
 // of a loop, and from loop to loop; a thread of its own compresses and writes, and at the end puts the file
@@ -15,6 +16,7 @@
 
 #include "base/result.h"
 #include "persistence/rdb_snapshot.h"
+#include "server/log_resumption.h"
 
 namespace strata {
 
@@ -77,7 +79,9 @@ class BackgroundSave {
   void join();
   bool has_ended(int64_t now_s);
   void start_what_is_due(int64_t now_s);
+  void end_resumption(const Status& status);
   bool rewrite_is_due(int64_t now_s) const;
+  bool resumption_is_due();
 
   Server& server_;
   mutable std::mutex mutex_;  // run_ against those who look at it
@@ -96,6 +100,7 @@ class BackgroundSave {
   std::atomic<int64_t> rewrite_duration_s_{-1};
   std::atomic<int64_t> rewrite_tried_s_{0};
   std::atomic<bool> rewrite_ok_{true};
+  LogResumption resumption_;
 };
 
 }  // namespace strata

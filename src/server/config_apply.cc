@@ -62,9 +62,10 @@ std::string apply_append_only(Server& server) {
 
 std::string apply_sync_policy(Server& server) {
   SyncPolicy policy = server.options().append_sync;
-  if (OpLog* log = server.log()) log->set_policy(policy);
-  // A log that has failed will never have what replies would wait for.
-  server.set_replies_wait_for_disk(server.log() && !server.log()->failed() && policy == SyncPolicy::kAlways);
+  if (OpLog* log = server.log()) {
+    log->set_policy(policy);
+    server.note_log_state();
+  }
   return {};
 }
 

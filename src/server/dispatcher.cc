@@ -225,7 +225,7 @@ bool Dispatcher::run_one(Connection& connection, std::span<const ParsedCommand> 
       (command->flags & kWrite) || (session.has(Session::kInTransaction) && session.transaction.has_writes &&
                                     (command->flags & kRunsInMulti));  // EXEC
   OpLog* log = server_.log();
-  // A log that failed never gets on: admit() refuses the write then.
+  // A log that has failed does not get on: admit() refuses the write then.
   const bool is_log_full = log && !log->has_credit() && !log->failed();
   if (appends && (is_log_full || server_.background_save().holds_writers())) [[unlikely]] {
     connection.stall(Stall::kLogCredit);

@@ -73,6 +73,7 @@ void info_persistence(InfoText& out, const InfoSource& source) {
     out.line("aof_delayed_fsync", stats.delayed_sync_count);
     out.line("aof_position", stats.position);
     out.line("aof_durable_position", stats.durable_position);
+    out.line("aof_resumptions", stats.resumption_count);
   }
   if (is_loading) loading(out, source);
 }

@@ -272,6 +272,7 @@ void info_strata(InfoText& out, const InfoSource& source) {
   out.line("queued_for_shard", sum(server, &WorkerMetrics::queued_for_shard));
   out.line("ran_for_others", sum(server, &WorkerMetrics::ran_for_others));
   out.line("parked_for_log", sum(server, &WorkerMetrics::parked_for_log));
+  out.line("parked_for_log_us", sum(server, &WorkerMetrics::parked_for_log_us));
   out.line("longest_loop_turn_usec", longest_turn_us);  // thread CPU time, since the last CONFIG RESETSTAT
   out.line("longest_shard_hold_usec", longest_hold_us);
   out.line("expiry_lag_ms_max", expiry_lag_ms);

@@ -65,6 +65,7 @@ struct WorkerMetrics {
   Counter queued_for_shard;  // commands that found their shard taken and waited in its queue
   Counter ran_for_others;    // queued commands of other threads run here
   Counter parked_for_log;    // times a connection waited for log credit
+  Counter parked_for_log_us;
   Counter unexpected_errors;
   Counter error_replies;
   Counter dump_payload_sanitizations;
@@ -77,10 +78,10 @@ struct WorkerMetrics {
 
   // CONFIG RESETSTAT. May be called by another thread: what is counted at that moment may survive.
   void reset() {
-    for (Counter* counter :
-         {&commands_processed, &connections_received, &connections_rejected, &input_bytes, &output_bytes,
-          &reads_processed, &writes_processed, &queued_for_shard, &ran_for_others, &parked_for_log,
-          &unexpected_errors, &error_replies, &dump_payload_sanitizations, &authentication_failures}) {
+    for (Counter* counter : {&commands_processed, &connections_received, &connections_rejected, &input_bytes,
+                             &output_bytes, &reads_processed, &writes_processed, &queued_for_shard,
+                             &ran_for_others, &parked_for_log, &parked_for_log_us, &unexpected_errors,
+                             &error_replies, &dump_payload_sanitizations, &authentication_failures}) {
       counter->reset();
     }
     for (uint32_t i = 0; i < command_count; ++i) commands[i].reset();

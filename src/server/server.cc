@@ -230,7 +230,8 @@ void Server::load_and_open() {
   }
   if (OpLog* log = log_.get()) {
     log->set_on_progress([this] {
-      if (log_->failed()) note_failed_log();
+      const bool is_noted = (alerts() & kAlertLogFailed) != 0;
+      if (log_->failed() != is_noted) note_log_state();
       for (auto& worker : workers_) worker->log_progressed();
     });
     log->start();
@@ -246,20 +247,27 @@ void Server::load_and_open() {
   for (auto& worker : workers_) worker->loop().post([] {});  // housekeeping may begin
 }
 
-// From now on writes are refused and reads go on: nothing that they could wait for will come.
-void Server::note_failed_log() {
-  if (alerts() & kAlertLogFailed) return;
-  set_alert(kAlertLogFailed, true);
-  set_replies_wait_for_disk(false);
-  log_warning(
-      fmt::format("Error writing to the AOF: {}. Writes are refused until the server is started again.",
-                  describe(log_->failure())));
+// While the log has failed writes are refused and reads go on: what they could wait for does not come. Each
+// change is followed by a call, and the last call sees the last change.
+void Server::note_log_state() {
+  std::lock_guard lock(log_state_mutex_);
+  const bool failed = log_->failed();
+  const bool is_noted = (alerts() & kAlertLogFailed) != 0;
+  // First: a write that is let in waits for the disk.
+  replies_wait_for_disk_.store(!failed && log_->policy() == SyncPolicy::kAlways, std::memory_order_relaxed);
+  if (failed == is_noted) return;
+  set_alert(kAlertLogFailed, failed);
+  if (!failed) return log_warning("The AOF was begun afresh and is in order. Writes are accepted again.");
+  log_warning(fmt::format(
+      "Error writing to the AOF: {}. Writes are refused until it has been begun afresh, which is tried "
+      "again and again; BGREWRITEAOF tries at once.",
+      describe(log_->failure())));
 }
 
 void Server::open_log(std::unique_ptr<OpLog> log) {
   log_ = std::move(log);
   log_sink_ = std::make_unique<LogSink>(*log_);
-  set_replies_wait_for_disk(log_->policy() == SyncPolicy::kAlways);
+  note_log_state();
   open_log_.store(log_.get(), std::memory_order_release);
   open_sink_.store(log_sink_.get(), std::memory_order_release);
 }

@@ -100,7 +100,8 @@ class Server {
   OpLog* log() { return open_log_.load(std::memory_order_acquire); }
   // Under appendfsync always a reply, to a read too, waits for the disk.
   bool replies_wait_for_disk() const { return replies_wait_for_disk_.load(std::memory_order_relaxed); }
-  void set_replies_wait_for_disk(bool wait) { replies_wait_for_disk_.store(wait, std::memory_order_relaxed); }
+  // The log has failed, or goes on, or has another policy. Any thread.
+  void note_log_state();
   EffectSink* sink() { return open_sink_.load(std::memory_order_acquire); }
 
   // Who sees that loading has ended sees what was loaded.
@@ -147,7 +148,6 @@ class Server {
   void load_and_open();
   void accept(Socket socket, bool is_unix);
   bool refuse_unprotected(const Socket& socket, bool is_unix);
-  void note_failed_log();
   int finish();
   void sample_rates();
 
@@ -166,6 +166,7 @@ class Server {
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::atomic<uint32_t> alerts_{0};
   std::atomic<bool> replies_wait_for_disk_{false};
+  std::mutex log_state_mutex_;  // whoever notes it
   std::atomic<uint64_t> next_client_id_{0};
   std::atomic<uint32_t> connection_count_{0};
   LoadingProgress loading_;

@@ -76,7 +76,7 @@ void Worker::remove(Connection& connection) {
     if (first_ == &connection) first_ = connection.next;
   }
   std::erase(log_waiters_, &connection);
-  std::erase(credit_waiters_, &connection);
+  std::erase_if(credit_waiters_, [&](const CreditWaiter& wait) { return wait.connection == &connection; });
   std::erase(dirty_, &connection);
   std::replace(flushing_.begin(), flushing_.end(), &connection, static_cast<Connection*>(nullptr));
   connection_count.fetch_sub(1, std::memory_order_relaxed);
@@ -98,7 +98,9 @@ void Worker::wait_for_log(Connection& connection) {
   log_waiters_.push_back(&connection);
 }
 
-void Worker::wait_for_credit(Connection& connection) { credit_waiters_.push_back(&connection); }
+void Worker::wait_for_credit(Connection& connection) {
+  credit_waiters_.push_back({&connection, system_clock().monotonic_us()});
+}
 
 void Worker::wait_for_sync(std::shared_ptr<BlockedWaiter> waiter, uint64_t sequence) {
   sync_waiters_.push_back({std::move(waiter), sequence});
@@ -133,9 +135,12 @@ void Worker::flush_log_waiters() {
   end_sync_waits(log);
   if (!credit_waiters_.empty() && (!log || log->failed() || log->has_credit()) &&
       !server_.background_save().holds_writers()) {
-    waiters.clear();
-    waiters.swap(credit_waiters_);
-    for (Connection* connection : waiters) connection->resume();
+    const std::vector<CreditWaiter> resumed = std::exchange(credit_waiters_, {});
+    const int64_t now_us = system_clock().monotonic_us();
+    for (const CreditWaiter& wait : resumed) {
+      metrics_.parked_for_log_us.add(static_cast<uint64_t>(now_us - wait.since_us));
+      wait.connection->resume();
+    }
   }
 }
 

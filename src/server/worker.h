@@ -110,7 +110,11 @@ class Worker {
   std::vector<Connection*> dirty_;
   std::vector<Connection*> flushing_;
   std::vector<Connection*> log_waiters_;
-  std::vector<Connection*> credit_waiters_;
+  struct CreditWaiter {
+    Connection* connection;
+    int64_t since_us;
+  };
+  std::vector<CreditWaiter> credit_waiters_;
   struct SyncWaiter {
     std::shared_ptr<BlockedWaiter> waiter;
     uint64_t sequence;

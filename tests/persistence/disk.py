@@ -82,13 +82,13 @@ def policy_changes(case):
 class SmallDisk:
     """A file system of its own, of a size; in a with statement."""
 
-    def __init__(self, path):
-        self.path = path
+    def __init__(self, path, size=DISK_BYTES):
+        self.path, self.size = path, size
 
     def __enter__(self):
         if os.geteuid() != 0:
             raise Skip("a small disk needs root to mount a tmpfs")
-        made = subprocess.run([MOUNT, "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", self.path], capture_output=True, text=True)
+        made = subprocess.run([MOUNT, "-t", "tmpfs", "-o", f"size={self.size}", "tmpfs", self.path], capture_output=True, text=True)
         if made.returncode != 0:
             raise Skip(f"no tmpfs can be mounted here: {made.stderr.strip()}")
         return self

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -205,6 +206,13 @@ class RealFileSystem final : public FileSystem {
     if (fd < 0) return fail_errno("open directory");
     RealFile file(fd);
     return file.sync_all();
+  }
+
+  Result<uint64_t> free_bytes(std::string_view directory) override {
+    struct statvfs found;
+    std::string name(directory);
+    if (::statvfs(name.c_str(), &found) != 0) return fail_errno("statvfs");
+    return uint64_t{found.f_bavail} * found.f_frsize;
   }
 };
 

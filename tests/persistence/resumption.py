@@ -1,0 +1,184 @@
+#!/usr/bin/python3
+"""A log that failed goes on by itself, without a restart, when the disk does.
+
+    resumption.py STRATA_SERVER [--threads N] [--only CASE] [--keep]
+"""
+
+import errno
+import sys
+import threading
+import time
+
+from cases import ConnectionLost, info, run_cases, wait_until
+from dataset import contents, pipeline, require_same
+from disk import POLICIES, SmallDisk
+from faulty_disk import SYNC_ERRNO, SYNC_US, WRITE_ERRNO, FaultyDisk
+from resp import encode
+
+FULL_DISK_BYTES = 1 << 20
+VALUE_BYTES = 700
+CLIENTS = 3
+SYNC_HANGS_US = 300_000
+
+
+def random_like(number):
+    """Nothing that could be compressed."""
+    return b"%d:" % number + bytes((number * 7919 + i * i * 31 + i) % 251 for i in range(VALUE_BYTES))
+
+
+class Counter(threading.Thread):
+    """INCR and SET in turn, whatever is answered: connects again, goes on after -MISCONF. Notes what was acknowledged."""
+
+    def __init__(self, server, number):
+        super().__init__()
+        self.server, self.name = server, f"counter:{number}"
+        self.stopping, self.acknowledged, self.refused, self.trouble = False, 0, 0, None
+
+    def run(self):
+        connection = None
+        while not self.stopping:
+            try:
+                connection = connection or self.server.connect()
+                reply = connection.command("INCR", self.name)
+                if reply.kind == ":":
+                    # Those that were in doubt count, too: the number may be higher than what was acknowledged.
+                    if int(reply.value) <= self.acknowledged:
+                        self.trouble = f"{self.name} is {reply.value} after {self.acknowledged}"
+                        return
+                    self.acknowledged = int(reply.value)
+                    reply = connection.command("SET", f"{self.name}:{self.acknowledged % 300}", random_like(self.acknowledged))
+                if reply.kind == "-":
+                    if not reply.value.startswith(b"MISCONF "):
+                        self.trouble = reply.value
+                        return
+                    self.refused += 1
+                    time.sleep(0.02)
+            except (ConnectionLost, OSError):
+                connection = None
+                time.sleep(0.02)
+
+
+def start_counters(server):
+    counters = [Counter(server, number) for number in range(CLIENTS)]
+    for counter in counters:
+        counter.start()
+    return counters
+
+
+def stop_counters(counters):
+    for counter in counters:
+        counter.stopping = True
+    for counter in counters:
+        counter.join()
+        assert counter.trouble is None, counter.trouble
+
+
+def is_writing(server, word):
+    return info(server.connect())["aof_last_write_status"] == word
+
+
+def require_restart(server, counters):
+    """After kill -9 it has what it had, and what was acknowledged."""
+    connection = server.connect()
+    expected = contents(connection)
+    server.kill()
+    server.start()
+    connection = server.connect()
+    require_same(contents(connection), expected, "after the resumption")
+    for counter in counters:
+        assert int(connection.command("GET", counter.name).value) >= counter.acknowledged
+
+
+def full_disk_under_load(case):
+    """A disk of 1 MB fills up under load; a file that others had there goes; writes go on."""
+    for policy in POLICIES:
+        disk_folder, folder = case.path(f"disk {policy}"), case.path(f"server {policy}")
+        with SmallDisk(disk_folder, FULL_DISK_BYTES), case.ours(folder, "--dir", disk_folder, "--appendonly", "yes",
+                                                               "--appendfsync", policy, "--save", "",
+                                                               "--auto-aof-rewrite-percentage", "0") as server:
+            ballast = disk_folder / "somebody else's"
+            ballast.write_bytes(bytes(FULL_DISK_BYTES // 2))
+            counters = start_counters(server)
+            control = server.connect()
+            wait_until(lambda: is_writing(server, "err"), f"{policy}: a full disk")
+            wait_until(lambda: all(counter.refused for counter in counters), f"{policy}: refusals")
+            assert control.command("GET", counters[0].name).kind == "$"
+            failures = int(info(control)["aof_rewrites_consecutive_failures"])
+            wait_until(lambda: int(info(control)["aof_rewrites_consecutive_failures"]) > failures, "an attempt")
+            # What an attempt leaves: nothing.
+            wait_until(lambda: not list((disk_folder / "appendonlydir").glob("temp-*")), "a clean folder")
+            assert not list((disk_folder / "appendonlydir").glob("*.base.rdb"))
+            ballast.unlink()
+            wait_until(lambda: is_writing(server, "ok"), f"{policy}: the log's resumption")
+            before = [counter.acknowledged for counter in counters]
+            wait_until(lambda: all(c.acknowledged > was for c, was in zip(counters, before)), f"{policy}: writes")
+            assert int(info(control)["aof_resumptions"]) > 0
+            stop_counters(counters)
+            # It may have filled up once more.
+            wait_until(lambda: is_writing(server, "ok"), f"{policy}: a log in order")
+            require_restart(server, counters)
+
+
+def syncs_and_writes_fail(case):
+    """EIO from write or fdatasync: told to those who wait, WAITAOF too; then it heals, and the log goes on by itself."""
+    for policy, field in (("always", SYNC_ERRNO), ("everysec", SYNC_ERRNO), ("no", WRITE_ERRNO)):
+        disk = FaultyDisk(case)
+        with disk.server(case, f"heals {policy} {field}", "--appendfsync", policy) as server:
+            control, waiting = server.connect(), server.connect()
+            pipeline(control, [("SET", "before", 1)])
+            counters = start_counters(server)
+            disk.set(SYNC_US, SYNC_HANGS_US)
+            if policy != "always":
+                pipeline(waiting, [("SET", "waited:for", 1)])
+                waiting.send(encode((b"WAITAOF", b"1", b"0", b"0")))
+            disk.set(field, errno.EIO)
+            wait_until(lambda: is_writing(server, "err"), f"{policy}: a failed log")
+            if policy != "always":
+                reply = waiting.read()
+                assert reply.kind == "-" and reply.value.startswith(b"MISCONF ") or int(reply.value[0].value) == 1, reply
+            disk.set(SYNC_US, 0)
+            wait_until(lambda: int(info(control)["aof_rewrites_consecutive_failures"]) > 0, "an attempt")
+            assert is_writing(server, "err")
+            assert control.command("GET", "before").value == b"1"
+            reply = control.command("SET", "later", 1)
+            assert reply.kind == "-" and reply.value.startswith(b"MISCONF "), reply
+            assert disk.hits() > 0
+            disk.set(field, 0)
+            wait_until(lambda: is_writing(server, "ok"), f"{policy}: the log's resumption")
+            pipeline(server.connect(), [("SET", "later", 2)])
+            reply = server.connect().command("WAITAOF", 1, 0, 0)
+            assert int(reply.value[0].value) == 1, reply
+            stop_counters(counters)
+            require_restart(server, counters)
+
+
+def by_hand(case):
+    """BGREWRITEAOF does it at once, and says so when it cannot; a change of appendfsync meanwhile takes effect with it."""
+    disk = FaultyDisk(case)
+    with disk.server(case, "by hand", "--appendfsync", "always") as server:
+        control = server.connect()
+        pipeline(control, [("SET", "a", 1)])
+        disk.set(SYNC_ERRNO, errno.EIO)
+        reply = control.command("SET", "a", 2)
+        assert reply.kind == "-" and reply.value.startswith(b"MISCONF "), reply
+        control = server.connect()
+        wait_until(lambda: int(info(control)["aof_rewrites_consecutive_failures"]) >= 2, "two attempts")
+        pipeline(control, [("CONFIG", "SET", "appendfsync", "everysec")])
+        disk.set(SYNC_ERRNO, 0)
+        reply = control.command("BGREWRITEAOF")
+        assert reply.kind == "+" or b"already in progress" in reply.value, reply
+        wait_until(lambda: is_writing(server, "ok"), "the log's resumption")
+        # In doubt, the client was told; now it is there for good.
+        assert control.command("GET", "a").value == b"2"
+        fields = info(control)
+        assert fields["aof_position"] == fields["aof_durable_position"]
+        pipeline(control, [("INCR", "a"), ("RPUSH", "list", 1, 2, 3)])
+        names = sorted(path.name for path in (server.folder / "appendonlydir").iterdir())
+        assert [name.removeprefix("appendonly.aof.").lstrip("0123456789.") for name in names] == ["base.rdb", "incr.aof", "manifest"], names
+        require_restart(server, [])
+
+
+CASES = (full_disk_under_load, syncs_and_writes_fail, by_hand)
+
+if __name__ == "__main__":
+    sys.exit(run_cases(CASES, __doc__))
