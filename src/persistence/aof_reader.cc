@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/crash_point.h"
 #include "persistence/aof_reader_run.h"
 #include "persistence/oplog_files.h"
 #include "platform/file_system.h"
@@ -111,9 +112,12 @@ Status cut_files(FileSystem& fs, const AofLocation& location, const AofReport& r
                  const std::vector<AofInput>& inputs, const AofReaderRun::Cut& cut) {
   if (cut.input + 1 < inputs.size()) {
     TRY(store_manifest(fs, location, report.manifest));
+    STRATA_CRASH_POINT("cut.after_manifest");
   }
   TRY_ASSIGN(File file, fs.open(inputs[cut.input].path, OpenMode::kReadWrite));
+  STRATA_CRASH_POINT("cut.before_truncation");
   TRY(file.truncate(cut.offset));
+  STRATA_CRASH_POINT("cut.after_truncation");
   TRY(file.sync_all());
   for (size_t i = cut.input + 1; i < inputs.size(); ++i) {
     TRY(fs.remove(inputs[i].path));

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/crash_point.h"
 #include "base/crc.h"
 #include "persistence/log_batch.h"
 
@@ -66,7 +67,9 @@ Result<bool> LogWriter::write_batch() {
   ring_.release_to(ring_.taken());
   const uint64_t sequence = ring_.taken();
   put_header({});
+  STRATA_CRASH_POINT("log.before_write");
   TRY(write_at_end(batch_));
+  STRATA_CRASH_POINT("log.after_write");
   advance(batch_.size() - kBatchHeaderBytes, sequence);
   return true;
 }
@@ -83,6 +86,7 @@ Status LogWriter::write_large(const LogRing::Record& record) {
   Status status = body_bytes <= kBatchBodyBytesMax
                       ? write_at_end(batch_)
                       : fail(Errc::kTooLarge, "a record of the log is too large");
+  STRATA_CRASH_POINT("log.within_large_record");
   if (status) status = write_at_end(record.payload);
   ring_.free_large(record);
   if (status) advance(body_bytes, record.end);
@@ -132,6 +136,7 @@ Status LogWriter::seal() {
   begin_batch();
   put_header({});
   Status status = write_at_end(batch_);
+  STRATA_CRASH_POINT("log.before_sync_of_seal");
   if (status) status = file_.sync_data();
   if (!status) fail_with(status.error());
   return status;

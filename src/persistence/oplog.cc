@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/crash_point.h"
 #include "base/random.h"
 #include "persistence/log_lock.h"
 #include "persistence/log_writer.h"
@@ -268,7 +269,9 @@ class OpLog::Impl {
     notify();
     if (sync.file == nullptr) return status();
     // rotate() changes the file only with sync_mutex_, which is ours.
+    STRATA_CRASH_POINT("log.before_sync");
     const Status synced = options_.test_skip_sync ? Status{} : sync.file->sync_data();
+    STRATA_CRASH_POINT("log.after_sync");
     lock_.lock();
     writer_.finish_sync(sync, synced);
     sync_in_flight_.store(false, std::memory_order_relaxed);
@@ -284,6 +287,7 @@ class OpLog::Impl {
     if (writer_.failed()) return fail(Errc::kReadOnly, "the log has failed");
     const uint64_t seq = next_increment_seq();
     const LogOpening opening{.position = writer_.position(), .salt = splitmix64(salt_state_)};
+    STRATA_CRASH_POINT("rotation.after_sync");
     TRY_ASSIGN(File file, create_increment(fs_, location_, seq, opening));
     manifest_.increments.push_back({increment_name(location_, seq), seq});
     Status stored = store_manifest(fs_, location_, manifest_);
@@ -292,6 +296,7 @@ class OpLog::Impl {
       writer_.fail_with(stored.error());
       return stored;
     }
+    STRATA_CRASH_POINT("rotation.after_manifest");
     earlier_bytes_ += writer_.file_bytes();
     increment_seq_ = seq;
     writer_.attach(std::move(file), kOpeningBytes, opening.position, opening.salt);
@@ -327,6 +332,7 @@ class OpLog::Impl {
     unlock();
     const uint64_t seq = next_increment_seq();
     TRY_ASSIGN(File file, create_increment(fs_, location_, seq, opening));
+    STRATA_CRASH_POINT("resumption.after_increment");
     Manifest next = manifest_;
     next.increments.push_back({increment_name(location_, seq), seq});
     const uint64_t old_seq = increment_seq_.exchange(seq, std::memory_order_relaxed);
@@ -337,6 +343,7 @@ class OpLog::Impl {
     }
     static_cast<void>(
         remove_orphans(fs_, location_, manifest_));  // of attempts that failed; or the next start
+    STRATA_CRASH_POINT("resumption.after_manifest");
     lock_.lock();
     const bool is_complete = writer_.resume(std::move(file), kOpeningBytes, opening.salt);
     if (is_complete) policy_ = wanted_policy_.load();

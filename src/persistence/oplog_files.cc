@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/crash_point.h"
 #include "persistence/oplog.h"
 #include "persistence/oplog_rewrite.h"
 #include "persistence/rdb_snapshot.h"
@@ -42,9 +43,11 @@ Result<File> create_increment(FileSystem& fs, const AofLocation& location, uint6
     TRY(fs.remove(path));
   }
   TRY_ASSIGN(File file, fs.open(path, OpenMode::kCreateNew));
+  STRATA_CRASH_POINT("increment.created");
   char line[kOpeningBytes];
   format_opening(line, opening);
   Status status = file.write_at(0, Bytes(line, sizeof(line)));
+  STRATA_CRASH_POINT("increment.written");
   if (status) status = file.sync_all();
   if (status) status = fs.sync_directory(location.log_directory());
   if (!status) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/crash_point.h"
 #include "persistence/oplog.h"
 #include "persistence/oplog_files.h"
 #include "persistence/rdb_snapshot.h"
@@ -84,13 +85,17 @@ Result<Manifest> replace_base(FileSystem& fs, const AofLocation& location, const
     }
   }
   const std::string path = location.path_of(fresh.base.name);
+  STRATA_CRASH_POINT("rewrite.before_rename");
   TRY(fs.rename(temporary, path));
+  STRATA_CRASH_POINT("rewrite.after_rename");
   const Status named = fs.sync_directory(location.log_directory());
   if (!named) {
     static_cast<void>(fs.remove(path));  // no manifest names it
     return std::unexpected(named.error());
   }
+  STRATA_CRASH_POINT("rewrite.before_manifest");
   const Status stored = store_manifest(fs, location, fresh);
+  STRATA_CRASH_POINT("rewrite.after_manifest");
   if (!stored) {
     // It may be in its place and just not known to be durable. Else the base only takes space, of which there
     // may be none.
@@ -101,6 +106,7 @@ Result<Manifest> replace_base(FileSystem& fs, const AofLocation& location, const
   const std::vector<ManifestFile> expired = take_expired_history(fresh, retention);
   if (expired.empty()) return fresh;
   remove_files(fs, location, expired);
+  STRATA_CRASH_POINT("rewrite.after_removal");
   static_cast<void>(store_manifest(fs, location, fresh));  // both are true
   return fresh;
 }
@@ -124,6 +130,7 @@ uint64_t history_bytes(FileSystem& fs, const AofLocation& location, const Manife
 void remove_files(FileSystem& fs, const AofLocation& location, const std::vector<ManifestFile>& files) {
   for (const ManifestFile& file : files) {
     static_cast<void>(fs.remove(location.path_of(file.name)));
+    STRATA_CRASH_POINT("rewrite.within_removal");
   }
 }
 

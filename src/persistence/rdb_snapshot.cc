@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/crash_point.h"
 #include "keyspace/keyspace.h"
 #include "platform/file_system.h"
 #include "platform/process.h"
@@ -181,6 +182,7 @@ Status RdbSnapshot::write_all(RdbWriter& writer) {
       for (auto& waiting : std::exchange(deferred_, {})) TRY(write_buffer(writer, std::move(waiting)));
     }
     buffers.clear();
+    STRATA_CRASH_POINT("snapshot.half_written");
     if (callbacks_.on_room) callbacks_.on_room();
     if (writer.bytes() - synced_bytes_ >= kSnapshotSyncBytes) {
       synced_bytes_ = writer.bytes();
@@ -194,6 +196,7 @@ Result<RdbSaveReport> RdbSnapshot::write(FileSystem& fs, const std::string& path
     TRY_ASSIGN(File file, fs.open(path, OpenMode::kTruncate));
     RdbWriter writer(file, options_.writer);
     TRY(write_all(writer));
+    STRATA_CRASH_POINT("snapshot.before_sync");
     TRY(writer.finish());
     return RdbSaveReport{writer.key_count(), writer.bytes(), options_.writer.version};
   };
@@ -213,11 +216,13 @@ Status RdbSnapshot::rename_unless_cancelled(FileSystem& fs, const std::string& f
 Result<RdbSaveReport> RdbSnapshot::replace(FileSystem& fs, const std::string& target,
                                            const std::string& temporary) {
   TRY_ASSIGN(const RdbSaveReport report, write(fs, temporary));
+  STRATA_CRASH_POINT("snapshot.before_rename");
   const Status renamed = rename_unless_cancelled(fs, temporary, target);
   if (!renamed) {
     static_cast<void>(fs.remove(temporary));
     return std::unexpected(renamed.error());
   }
+  STRATA_CRASH_POINT("snapshot.after_rename");
   TRY(fs.sync_directory(parent_directory(target)));
   return report;
 }

@@ -1,5 +1,7 @@
 #include "platform/file_system.h"
 
+#include "base/crash_point.h"
+
 namespace strata {
 
 std::string parent_directory(std::string_view path) {
@@ -34,11 +36,13 @@ Status replace_file(FileSystem& fs, std::string_view path, Bytes contents) {
   std::string temporary(path);
   temporary += kTemporarySuffix;
   Status done = write_new_file(fs, temporary, contents);
+  STRATA_CRASH_POINT("replacement.before_rename");
   if (done) done = fs.rename(temporary, path);
   if (!done) {
     (void)fs.remove(temporary);  // the first error is the one to report
     return done;
   }
+  STRATA_CRASH_POINT("replacement.after_rename");
   return fs.sync_directory(parent_directory(path));
 }
 
