@@ -5,11 +5,12 @@
 """
 
 import errno
+import os
 import sys
 import threading
 import time
 
-from cases import ConnectionLost, info, run_cases, wait_until
+from cases import ConnectionLost, exit_code, info, run_cases, wait_until
 from dataset import contents, pipeline, require_same
 from disk import POLICIES, SmallDisk
 from faulty_disk import SYNC_ERRNO, SYNC_US, WRITE_ERRNO, FaultyDisk
@@ -19,6 +20,9 @@ FULL_DISK_BYTES = 1 << 20
 VALUE_BYTES = 700
 CLIENTS = 3
 SYNC_HANGS_US = 300_000
+CRASH_POINT_EXIT_CODE = 137
+KILLED_AT = ("resumption.after_increment", "rewrite.before_rename", "rewrite.after_rename", "rewrite.before_manifest",
+             "resumption.after_manifest")
 
 
 def random_like(number):
@@ -178,7 +182,37 @@ def by_hand(case):
         require_restart(server, [])
 
 
-CASES = (full_disk_under_load, syncs_and_writes_fail, by_hand)
+def killed_while_resuming(case):
+    """The process ends between the steps of a resumption: the old generation or the new one is there, both with everything."""
+    for point in KILLED_AT:
+        disk = FaultyDisk(case)
+        os.environ["STRATA_CRASH_POINT"] = point
+        try:
+            server = disk.server(case, point, "--appendfsync", "always")
+            server.start()
+        finally:
+            del os.environ["STRATA_CRASH_POINT"]
+        with_it = server.connect()
+        pipeline(with_it, [("SET", f"key:{number}", number) for number in range(100)])
+        disk.set(SYNC_ERRNO, errno.EIO)
+        reply = with_it.command("SET", "in", "doubt")
+        assert reply.kind == "-" and reply.value.startswith(b"MISCONF "), reply
+        disk.set(SYNC_ERRNO, 0)
+        assert exit_code(server, point) == CRASH_POINT_EXIT_CODE, f"{point} was not reached:\n{server.log_tail()}"
+        assert disk.hits() > 0
+        server.start()
+        connection = server.connect()
+        for number in range(100):
+            assert connection.command("GET", f"key:{number}").value == b"%d" % number, f"{point}: key:{number} is lost"
+        pipeline(connection, [("SET", "later", 1)])
+        names = [path.name for path in (server.folder / "appendonlydir").iterdir()]
+        assert not [name for name in names if name.startswith("temp-")], names
+        assert len([name for name in names if name.endswith("base.rdb")]) <= 1, names
+        require_restart(server, [])
+        server.stop()
+
+
+CASES = (full_disk_under_load, syncs_and_writes_fail, by_hand, killed_while_resuming)
 
 if __name__ == "__main__":
     sys.exit(run_cases(CASES, __doc__))
