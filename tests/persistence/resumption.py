@@ -166,7 +166,7 @@ def by_hand(case):
         reply = control.command("SET", "a", 2)
         assert reply.kind == "-" and reply.value.startswith(b"MISCONF "), reply
         control = server.connect()
-        wait_until(lambda: int(info(control)["aof_rewrites_consecutive_failures"]) >= 2, "two attempts")
+        wait_until(lambda: int(info(control)["aof_rewrites_consecutive_failures"]) > 0, "an attempt")
         pipeline(control, [("CONFIG", "SET", "appendfsync", "everysec")])
         disk.set(SYNC_ERRNO, 0)
         reply = control.command("BGREWRITEAOF")
@@ -198,6 +198,7 @@ def killed_while_resuming(case):
         reply = with_it.command("SET", "in", "doubt")
         assert reply.kind == "-" and reply.value.startswith(b"MISCONF "), reply
         disk.set(SYNC_ERRNO, 0)
+        server.connect().send(encode((b"BGREWRITEAOF",)))
         assert exit_code(server, point) == CRASH_POINT_EXIT_CODE, f"{point} was not reached:\n{server.log_tail()}"
         assert disk.hits() > 0
         server.start()
