@@ -90,7 +90,8 @@ def require_restart(server, counters):
     connection = server.connect()
     require_same(contents(connection), expected, "after the resumption")
     for counter in counters:
-        assert int(connection.command("GET", counter.name).value) >= counter.acknowledged
+        value = connection.command("GET", counter.name).value
+        assert int(value or 0) >= counter.acknowledged, f"{counter.name} is {value} after {counter.acknowledged}"
 
 
 def full_disk_under_load(case):
