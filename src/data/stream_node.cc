@@ -1,0 +1,185 @@
+#include "data/stream_node.h"
+
+#include <vector>
+
+#include "base/assert.h"
+
+namespace strata::stream_node {
+namespace {
+
+using packed::Position;
+
+constexpr int64_t kElementsSame = 3;   // of an entry, besides values: flags and two differences
+constexpr int64_t kElementsOther = 4;  // and the number of fields
+
+int64_t integer_at(Bytes node, Position at) { return packed::get(node, at).integer; }
+
+Position skip(Bytes node, Position at, uint64_t elements) {
+  while (elements-- > 0) at = packed::next(node, at);
+  return at;
+}
+
+bool has_master_fields(Bytes node, std::span<const Element> pairs) {
+  Position at = fields_begin(node);
+  Position count_at = skip(node, packed::begin(node), 2);
+  if (integer_at(node, count_at) != static_cast<int64_t>(pairs.size() / 2)) return false;
+  for (size_t i = 0; i < pairs.size(); i += 2, at = packed::next(node, at)) {
+    if (!packed::Needle(pairs[i]).equals(packed::get(node, at))) return false;
+  }
+  return true;
+}
+
+// Reads bytes from outside: every step says whether it was possible.
+class Checker {
+ public:
+  explicit Checker(Bytes node) : node_(node), at_(packed::begin(node)) {}
+
+  bool done() const { return at_ == packed::end(node_); }
+  bool integer(int64_t& value) {
+    if (done()) return false;
+    Element element = packed::get(node_, at_);
+    value = element.integer;
+    at_ = packed::next(node_, at_);
+    return element.is_integer;
+  }
+  bool integer_between(int64_t& value, int64_t low, int64_t high) {
+    return integer(value) && value >= low && value <= high;
+  }
+  bool skip(int64_t elements) {
+    for (; elements > 0; --elements, at_ = packed::next(node_, at_)) {
+      if (done()) return false;
+    }
+    return true;
+  }
+
+ private:
+  Bytes node_;
+  Position at_;
+};
+
+struct Seen {
+  int64_t alive = 0;
+  int64_t deleted = 0;
+  StreamId last;
+};
+
+bool check_entry(Checker& checker, StreamId master, int64_t master_fields, Seen& seen) {
+  int64_t flags, ms, sequence, fields = master_fields, elements;
+  if (!checker.integer_between(flags, 0, kDeleted | kSameFields)) return false;
+  if (!checker.integer(ms) || !checker.integer(sequence)) return false;
+  bool same = (flags & kSameFields) != 0;
+  if (!same && !checker.integer_between(fields, 1, kMaxFields)) return false;
+  int64_t body = same ? fields : 2 * fields;
+  if (!checker.skip(body) || !checker.integer(elements)) return false;
+  if (elements != body + (same ? kElementsSame : kElementsOther)) return false;
+  StreamId id{master.ms + static_cast<uint64_t>(ms), master.sequence + static_cast<uint64_t>(sequence)};
+  bool first = seen.alive + seen.deleted == 0;
+  if (first ? id < master : id <= seen.last) return false;
+  seen.last = id;
+  ++((flags & kDeleted) != 0 ? seen.deleted : seen.alive);
+  return true;
+}
+
+}  // namespace
+
+uint32_t alive_count(Bytes node) { return static_cast<uint32_t>(integer_at(node, packed::begin(node))); }
+
+uint32_t deleted_count(Bytes node) {
+  return static_cast<uint32_t>(integer_at(node, skip(node, packed::begin(node), 1)));
+}
+
+Position fields_begin(Bytes node) { return skip(node, packed::begin(node), 3); }
+
+Position begin(Bytes node) {
+  Position count_at = skip(node, packed::begin(node), 2);
+  auto fields = static_cast<uint64_t>(integer_at(node, count_at));
+  return skip(node, packed::next(node, count_at), fields + 1);
+}
+
+Entry entry_at(Bytes node, StreamId master, Position at) {
+  Position ms_at = packed::next(node, at);
+  Position sequence_at = packed::next(node, ms_at);
+  int64_t flags = integer_at(node, at);
+  Entry entry{.id = {master.ms + static_cast<uint64_t>(integer_at(node, ms_at)),
+                     master.sequence + static_cast<uint64_t>(integer_at(node, sequence_at))},
+              .at = at,
+              .next = 0,
+              .body = packed::next(node, sequence_at),
+              .field_count = 0,
+              .deleted = (flags & kDeleted) != 0,
+              .same_fields = (flags & kSameFields) != 0};
+  Position count_at = entry.same_fields ? skip(node, packed::begin(node), 2) : entry.body;
+  entry.field_count = static_cast<uint32_t>(integer_at(node, count_at));
+  if (!entry.same_fields) entry.body = packed::next(node, entry.body);
+  uint64_t body = uint64_t{entry.field_count} * (entry.same_fields ? 1 : 2);
+  entry.next = skip(node, entry.body, body + 1);
+  return entry;
+}
+
+Position previous(Bytes node, Position at) {
+  at = packed::prev(node, at);
+  for (int64_t elements = integer_at(node, at); elements > 0; --elements) at = packed::prev(node, at);
+  return at;
+}
+
+bool validate(Bytes node, StreamId master) {
+  if (!packed::validate(node)) return false;
+  Checker checker(node);
+  int64_t alive, deleted, fields, zero;
+  if (!checker.integer_between(alive, 0, UINT32_MAX) || !checker.integer_between(deleted, 0, UINT32_MAX))
+    return false;
+  if (!checker.integer_between(fields, 1, kMaxFields) || !checker.skip(fields)) return false;
+  if (!checker.integer_between(zero, 0, 0)) return false;
+  Seen seen;
+  while (!checker.done()) {
+    if (!check_entry(checker, master, fields, seen)) return false;
+  }
+  return seen.alive == alive && seen.deleted == deleted;
+}
+
+Blob* create(Heap& heap, std::span<const Element> pairs) {
+  STRATA_ASSERT(!pairs.empty() && pairs.size() % 2 == 0);
+  std::vector<Element> master{Element::of(int64_t{0}), Element::of(int64_t{0}),
+                              Element::of(static_cast<int64_t>(pairs.size() / 2))};
+  for (size_t i = 0; i < pairs.size(); i += 2) master.push_back(pairs[i]);
+  master.push_back(Element::of(int64_t{0}));
+  return packed::create_from(heap, master);
+}
+
+bool append(Heap& heap, Blob*& node, StreamId master, StreamId id, std::span<const Element> pairs) {
+  bool same = has_master_fields(node->view(), pairs);
+  auto fields = static_cast<int64_t>(pairs.size() / 2);
+  std::vector<Element> entry{Element::of(same ? kSameFields : int64_t{0}),
+                             Element::of(static_cast<int64_t>(id.ms - master.ms)),
+                             Element::of(static_cast<int64_t>(id.sequence - master.sequence))};
+  if (!same) entry.push_back(Element::of(fields));
+  for (size_t i = same ? 1 : 0; i < pairs.size(); i += same ? 2 : 1) entry.push_back(pairs[i]);
+  entry.push_back(Element::of(same ? fields + kElementsSame : 2 * fields + kElementsOther));
+  if (!packed::append_all(heap, node, entry)) return false;
+  Position count_at = packed::begin(node->view());
+  int64_t count = integer_at(node->view(), count_at) + 1;
+  if (packed::replace(heap, node, count_at, Element::of(count))) return true;
+  // The count grew by a byte that the heap did not have: without the entry nothing has happened. After the
+  // append nobody has the blob pinned, so this cannot fail.
+  Position added = previous(node->view(), packed::end(node->view()));
+  bool erased = packed::erase(heap, node, added, static_cast<uint32_t>(entry.size()));
+  STRATA_ASSERT(erased);
+  return false;
+}
+
+bool mark_deleted(Heap& heap, Blob*& node, Position at) {
+  int64_t flags = integer_at(node->view(), at);
+  STRATA_ASSERT((flags & kDeleted) == 0);
+  Position begin = packed::begin(node->view());
+  // Both counters in one change, the only one that may need memory; the flags keep their size.
+  Position counters_end = skip(node->view(), begin, 2);
+  Element counters[2] = {Element::of(int64_t{alive_count(node->view())} - 1),
+                         Element::of(int64_t{deleted_count(node->view())} + 1)};
+  if (!packed::splice(heap, node, begin, counters_end, 2, counters)) return false;
+  Position moved = at - counters_end + skip(node->view(), begin, 2);
+  bool marked = packed::replace(heap, node, moved, Element::of(flags | kDeleted));
+  STRATA_ASSERT(marked);
+  return true;
+}
+
+}  // namespace strata::stream_node

@@ -1,0 +1,48 @@
+// Which idempotent IDs the producers of a stream have used lately, and for which entries (XADD IDMP).
+//
+// A producer that sends the same (producer ID, idempotent ID) again gets the first entry's ID and adds nothing.
+// An idempotent ID is remembered for idmp-duration seconds after its entry's time (the ms of the entry's ID), and
+// while it is among the idmp-maxsize latest of its producer.
+//
+// Inside the shard. Out of memory is `false`, and nothing has changed.
+
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "base/bytes.h"
+#include "data/named_list.h"
+#include "data/stream_id.h"
+
+namespace strata {
+
+class Heap;
+
+// XCFGSET's limits and defaults.
+inline constexpr uint64_t kIdempotenceSecondsDefault = 100;
+inline constexpr uint64_t kIdempotenceSecondsMax = 86'400;
+inline constexpr uint64_t kIdempotenceEntriesDefault = 100;
+inline constexpr uint64_t kIdempotenceEntriesMax = 10'000;
+
+class StreamProducers {
+ public:
+  uint64_t duration_s() const;    // idmp-duration
+  uint64_t entries_max() const;   // idmp-maxsize
+  // XCFGSET: forgets everything.
+  void configure(Heap& heap, uint64_t duration_s, uint64_t entries_max);
+
+  // The entry that this idempotent ID was used for, if it is remembered at `now_ms`.
+  std::optional<StreamId> find(Bytes producer, Bytes idempotent_id, int64_t now_ms) const;
+  // find() said nothing: remembers it, and forgets what is too old or too many.
+  [[nodiscard]] bool record(Heap& heap, Bytes producer, Bytes idempotent_id, StreamId entry, int64_t now_ms);
+  // A find() that led to a duplicate.
+  void count_duplicate();
+
+  uint64_t producer_count() const;   // pids-tracked
+  uint64_t tracked_count() const;    // iids-tracked
+  uint64_t added_count() const;      // iids-added
+  uint64_t duplicate_count() const;  // iids-duplicates
+};
+
+}  // namespace strata
