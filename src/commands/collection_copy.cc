@@ -13,6 +13,10 @@ constexpr size_t kElementsPerNode = 512;
 }  // namespace
 
 Value CollectionCopy::take() {
+  if (stream_) {
+    if (StreamValue* copy = stream_->take()) copy_ = copy->value();
+    stream_.reset();
+  }
   Value value = copy_.value_or(Value{Type::kString, Encoding::kInt, nullptr});
   copy_.reset();
   return value;
@@ -28,8 +32,9 @@ Result<bool> CollectionCopy::step(size_t budget) {
       return step_set(budget);
     case Type::kZset:
       return step_zset(budget);
-    case Type::kString:
     case Type::kStream:
+      return step_stream(budget);
+    case Type::kString:
       break;
   }
   return fail(Errc::kUnsupported, "COPY of this type is not supported");
@@ -91,6 +96,11 @@ Result<bool> CollectionCopy::step_set(size_t budget) {
   });
   TRY(status);
   return done;
+}
+
+Result<bool> CollectionCopy::step_stream(size_t budget) {
+  if (!stream_) stream_.emplace(StreamValue::of(from_), data_.heap);
+  return stream_->step(budget);
 }
 
 Result<bool> CollectionCopy::step_zset(size_t budget) {

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "commands/context.h"
+#include "data/stream_copy.h"
 
 namespace strata {
 
@@ -26,12 +27,14 @@ class CollectionCopy {
   Result<bool> step_hash(size_t budget);
   Result<bool> step_set(size_t budget);
   Result<bool> step_zset(size_t budget);
+  Result<bool> step_stream(size_t budget);
 
   const Value from_;
   const DataContext data_;
   const DataOptions& options_;
   std::optional<Value> copy_;
   std::optional<list::NodeCursor> nodes_;
+  std::optional<StreamCopy> stream_;
   uint64_t cursor_ = 0;
 };
 

@@ -38,6 +38,7 @@
 #include "data/hash.h"
 #include "data/list.h"
 #include "data/set.h"
+#include "data/stream.h"
 #include "data/zset.h"
 #include "keyspace/keyspace.h"
 #include "protocol/reply.h"
@@ -53,6 +54,7 @@ struct DataOptions {
   HashLimits hash;
   SetLimits set;
   ZsetLimits zset;
+  StreamLimits stream;
   int64_t hll_sparse_max_bytes = 3000;           // of a sparse HyperLogLog, its header included
   int64_t max_bulk_bytes = 512LL * 1024 * 1024;  // proto-max-bulk-len: also the longest string
 };

@@ -56,8 +56,12 @@ Result<Value> copy_collection(Context& context, const Value& value, const Key& t
       return set_copy(data, value);
     case Type::kZset:
       return zset_copy(data, value);
+    case Type::kStream: {
+      StreamCopy copy(StreamValue::of(value), data.heap);
+      TRY(copy.step(SIZE_MAX));
+      return copy.take()->value();
+    }
     case Type::kString:
-    case Type::kStream:
       break;
   }
   return fail(Errc::kUnsupported, "COPY of this type is not supported");

@@ -21,6 +21,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/function_ref.h"
 #include "data/stream_id.h"
 
 namespace strata {
@@ -28,18 +29,36 @@ namespace strata {
 class Heap;
 
 class IdTree {
+ private:
+  struct Node {
+    uint32_t count;
+  };
+  struct Item {
+    StreamId id;
+    union {
+      void* value;  // in a leaf
+      Node* child;  // in an inner node
+    };
+  };
+
  public:
-  struct Leaf;
+  struct Leaf : Node {
+    uint32_t capacity;
+    Leaf* prev;
+    Leaf* next;
+    Item items[];
+  };
 
   struct Position {
     Leaf* leaf = nullptr;  // null: past either end
     uint32_t index = 0;
 
     bool done() const { return leaf == nullptr; }
-    StreamId id() const;
-    void* value() const;
-    void set_value(void* value) const;
+    StreamId id() const { return leaf->items[index].id; }
+    void* value() const { return leaf->items[index].value; }
+    void set_value(void* value) const { leaf->items[index].value = value; }
   };
+  using Visitor = FunctionRef<void(StreamId id, void* value)>;
 
   uint64_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
@@ -52,27 +71,62 @@ class IdTree {
   // Null when it is not there.
   void* find(StreamId id) const;
   Position first() const;
-  Position last() const { return last_ == nullptr ? Position{} : last_position(); }
+  Position last() const { return last_ == nullptr ? Position{} : Position{last_, last_->count - 1}; }
   Position at_or_after(StreamId id) const;
   Position at_or_before(StreamId id) const;
-  static Position next(Position position);
-  static Position previous(Position position);
+  static Position next(Position position) {
+    if (position.index + 1 < position.leaf->count) return {position.leaf, position.index + 1};
+    return {position.leaf->next, 0};
+  }
+  static Position previous(Position position) {
+    if (position.index > 0) return {position.leaf, position.index - 1};
+    Leaf* leaf = position.leaf->prev;
+    return {leaf, leaf == nullptr ? 0 : leaf->count - 1};
+  }
 
+  // Takes out the items of up to `leaves_max` leaves, from the front, after showing each; true when the tree
+  // is empty.
+  bool drain_some(Heap& heap, size_t leaves_max, Visitor visit);
   // Frees nodes, not what the values point to.
   void clear(Heap& heap);
-  // Takes values out until `budget` leaves were freed, showing each; true when the tree is empty.
-  template <typename Visit>
-  bool drain_some(Heap& heap, size_t budget, Visit&& visit);
   // Usable bytes of all nodes.
   size_t memory() const;
   // Asserts every invariant; for tests.
   void check() const;
 
  private:
-  struct Item;
   struct Inner;
   struct Path;
   class NodeReserve;
+
+  static constexpr uint32_t kLeafItems = 41;
+  static constexpr uint32_t kInnerChildren = 42;
+  // By invariant 2 two neighbours hold at least a third of a node between them, so 2^48 items need fewer than
+  // fourteen levels.
+  static constexpr uint32_t kMaxHeight = 16;
+
+  static Leaf* create_leaf(Heap& heap, uint32_t capacity);
+  static uint32_t count_below(const Item* items, uint32_t count, StreamId id);
+  Path descend(StreamId id) const;
+  bool insert_first(Heap& heap, StreamId id, void* value);
+  bool grow_only_leaf(Heap& heap);
+  static void insert_item(Node* node, Item* items, uint32_t index, const Item& item);
+  static void remove_item(Node* node, Item* items, uint32_t index);
+  Leaf* split_leaf(Leaf* leaf, uint32_t index, Leaf* fresh, const Item& item);
+  void insert_child(Path& path, Node* fresh, StreamId lowest, NodeReserve& reserve);
+  void unlink(Heap& heap, Leaf* leaf);
+  void remove_child(Heap& heap, Path& path, uint32_t level);
+  void merge_leaf(Heap& heap, Path& path);
+  void merge_inner(Heap& heap, Path& path, uint32_t level);
+  uint32_t check_below(const Node* node, uint32_t level, StreamId low, const StreamId* high,
+                       const Leaf** previous) const;
+
+  Node* root_ = nullptr;  // null when empty
+  Leaf* last_ = nullptr;
+  uint64_t size_ = 0;
+  uint32_t height_ = 0;  // levels of inner nodes
+  uint32_t leaves_ = 0;
+  uint32_t inners_ = 0;
 };
 
 }  // namespace strata

@@ -1,7 +1,7 @@
 // Few things with names, in the order of their names: the groups of a stream, the consumers of a group.
 //
-// An array of pointers, searched by halves. Owns the array, not the things, which have a name(). Inserting and
-// removing move the pointers behind: some microseconds for ten thousand of them.
+// An array of pointers, searched by halves. Owns the array, not the things, which have a name(). Inserting
+// and removing move the pointers behind: some microseconds for ten thousand of them.
 
 #pragma once
 

@@ -8,6 +8,13 @@
 #include "text/numbers.h"
 
 namespace strata::packed {
+
+Element stored_form(const Element& element) {
+  if (element.is_integer) return element;
+  std::optional<int64_t> integer = parse_i64(element.bytes);
+  return integer ? Element::of(*integer) : element;
+}
+
 namespace {
 
 // ---- The backward length -------------------------------------------------------------------------------
@@ -88,13 +95,6 @@ char* store_string(char* at, Bytes text) {
   }
   if (size > 0) std::memcpy(at, text.data(), size);
   return at + size;
-}
-
-// As it is stored: text that is an integer becomes one.
-Element stored_form(const Element& element) {
-  if (element.is_integer) return element;
-  std::optional<int64_t> integer = parse_i64(element.bytes);
-  return integer ? Element::of(*integer) : element;
 }
 
 uint64_t stored_bytes(const Element& stored) {

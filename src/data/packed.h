@@ -134,6 +134,8 @@ class Needle {
 Position find(Bytes node, Position from, const Needle& needle, uint32_t skip);
 uint32_t count_matches(Bytes node, const Needle& needle);
 
+// The element as it is stored: text that is an integer becomes one.
+Element stored_form(const Element& element);
 // Bytes that the element takes in a node; the node's own are kEmptyBytes more.
 uint32_t encoded_bytes(const Element& element);
 // The node, grown by so many bytes of elements, is still one that changes accept.

@@ -1,35 +1,40 @@
 // Streams: entries of fields and values in the order of their IDs, and who has read them.
 //
-//   Value ── Stream ─┬─ nodes        IdTree: master ID → Blob* with entries (stream_node.h, Redis's layout)
+//   Value ── StreamValue ─┬─ nodes        IdTree: master ID → Blob* with entries (stream_node.h, Redis's
+//   layout)
 //                    ├─ groups       StreamGroup (stream_group.h), sorted by name: last delivered ID, pending
 //                    │               entries, consumers
 //                    └─ producers    idempotent IDs that XADD has seen (stream_producers.h); mostly none
 //
-// Used by the stream commands and by the RDB reader and writer, inside the shard. A stream has one encoding, so
-// its Value never changes: handlers keep a Stream& for the length of a command.
+// Used by the stream commands and by the RDB reader and writer, inside the shard. A stream has one encoding,
+// so its Value never changes: handlers keep a StreamValue& for the length of a command.
 //
 //   1. Out of memory is an error or `false`, and the stream is then what it was before.
-//   2. Elements, cursors, and references to pending entries live until the stream changes; groups and consumers
+//   2. Elements, cursors, and references to pending entries live until the stream changes; groups and
+//   consumers
 //      until they are removed. Element::blob is set where bytes are worth pinning.
 //   3. An empty stream is a valid one: its key stays. Nobody deletes it but DEL.
 //   4. last_id() never falls below an ID that is there. IDs are never used twice.
 //   5. Deleted entries stay in their node, marked, until all of it is deleted; nodes are never empty.
 //
-// Finding an ID costs O(log nodes) and a walk through one node; appending touches the last node only; trimming
-// frees whole nodes.
+// Finding an ID costs O(log nodes) and a walk through one node; appending touches the last node only;
+// trimming frees whole nodes.
 
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "data/context.h"
 #include "data/id_tree.h"
 #include "data/named_list.h"
 #include "data/stream_group.h"
 #include "data/stream_id.h"
+#include "data/stream_node.h"
 #include "data/stream_producers.h"
 #include "data/value.h"
 
@@ -58,26 +63,27 @@ struct StreamTrim {
   StreamId id_min;              // MINID: the lowest that stays
   uint64_t limit = 0;           // LIMIT: not more entries than that; 0: no bound
   StreamReferences references = StreamReferences::kKeep;
+  // Where the IDs of removed entries go, unless references are kKeep; may be null.
+  std::vector<StreamId>* removed_ids = nullptr;
 
   uint64_t removed = 0;
   bool done = false;
   StreamId resume_at;  // where trim_some() goes on: entries in front stay (kAcked only)
 };
 
-class Stream {
+class StreamValue {
  public:
   // ---- Life ------------------------------------------------------------------------------------------
-  [[nodiscard]] static Stream* create(Heap& heap);  // null when out of memory
+  [[nodiscard]] static StreamValue* create(Heap& heap);  // null when out of memory
   // The stream of a value of type kStream.
-  static Stream& of(const Value& value) { return *static_cast<Stream*>(value.pointer); }
+  static StreamValue& of(const Value& value) { return *static_cast<StreamValue*>(value.pointer); }
   Value value() { return {Type::kStream, Encoding::kStream, this}; }
-  // Frees about `budget` nodes and pending entries; true when the whole is gone. Nothing else may be called in
-  // between.
-  [[nodiscard]] static bool destroy_some(Heap& heap, Stream* stream, size_t budget);
-  static void destroy(Heap& heap, Stream* stream);
-  // A copy with blocks of `heap`, groups and all.
-  [[nodiscard]] Result<Stream*> copy(Heap& heap) const;
-
+  // What destroy_some() and StreamCopy (stream_copy.h) count: nodes and pending entries.
+  uint64_t part_count() const;
+  // Frees about `budget` nodes and pending entries; true when the whole is gone. Nothing else may be called
+  // in between.
+  static bool destroy_some(Heap& heap, StreamValue* stream, size_t budget);
+  static void destroy(Heap& heap, StreamValue* stream);
   // ---- Facts -----------------------------------------------------------------------------------------
   uint64_t length() const { return length_; }
   StreamId last_id() const { return last_id_; }                // last-generated-id
@@ -109,8 +115,8 @@ class Stream {
   bool contains(StreamId id) const;
   // True when it was there. Raises max_deleted_id(). Leaves groups alone.
   [[nodiscard]] Result<bool> erase(Heap& heap, StreamId id);
-  // Works on whole nodes until `budget` entries were looked at or all is done (trim.done). The stream may change
-  // between calls. On kOutOfMemory trim.removed entries are gone.
+  // Works on whole nodes until `budget` entries were looked at or all is done (trim.done). The stream may
+  // change between calls. On kOutOfMemory trim.removed entries are gone.
   [[nodiscard]] Status trim_some(Heap& heap, StreamTrim& trim, uint64_t budget);
   // Some group has yet to read or to acknowledge it: what ACKED spares. O(groups · log pending).
   bool is_referenced(StreamId id) const;
@@ -148,7 +154,15 @@ class Stream {
   [[nodiscard]] bool append_node(Heap& heap, StreamId master, Blob* node);
 
  private:
-  friend class StreamCursor;
+  bool takes(const StreamLimits& limits, const Blob* node, uint64_t added_bytes) const;
+  Status append_to_new_node(Heap& heap, const StreamLimits& limits, StreamId id, std::span<const Bytes> pairs,
+                            IdTree::Position tail);
+  // The change of StreamTrim to one node: what was decided, and how it went.
+  enum class TrimStep : uint8_t { kNext, kStop };
+  Result<TrimStep> trim_node(Heap& heap, StreamTrim& trim, IdTree::Position place);
+  Result<TrimStep> trim_entries(Heap& heap, StreamTrim& trim, IdTree::Position place, bool is_whole);
+  bool tombstones_from(StreamId id) const;
+  void free_node(Heap& heap, StreamId master, Blob* node);
 
   IdTree nodes_;
   uint64_t length_ = 0;
@@ -172,14 +186,36 @@ class StreamCursor {
  public:
   enum class Order : uint8_t { kUp, kDown };
 
-  StreamCursor(const Stream& stream, StreamId first, StreamId last, Order order = Order::kUp);
+  StreamCursor(const StreamValue& stream, StreamId first, StreamId last, Order order = Order::kUp);
 
-  bool done() const;
-  StreamId id() const;
-  uint32_t field_count() const;
+  bool done() const { return place_.done(); }
+  StreamId id() const { return entry_.id; }
+  uint32_t field_count() const { return entry_.field_count; }
   template <typename Visit>
-  void visit(Visit&& visit) const;
-  void next();
+  void visit(Visit&& visit) {
+    behind_ = stream_node::visit(node(), entry_, [&](Element field, Element value) {
+      if (field.bytes.size() >= kPinThresholdBytes) [[unlikely]]
+        field.blob = blob();
+      if (value.bytes.size() >= kPinThresholdBytes) [[unlikely]]
+        value.blob = blob();
+      visit(field, value);
+    });
+  }
+  void next() { order_ == Order::kUp ? step_up() : step_down(); }
+
+ private:
+  Blob* blob() const { return static_cast<Blob*>(place_.value()); }
+  Bytes node() const { return blob()->view(); }
+  void step_up();
+  void step_down();
+  void settle_up(packed::Position at);
+  void settle_down(packed::Position at);
+
+  IdTree::Position place_;  // the node; past the end when done
+  stream_node::Entry entry_{};
+  packed::Position behind_ = 0;  // the entry behind, where visit() has found it
+  Order order_;
+  StreamId limit_;  // where the walk ends
 };
 
 }  // namespace strata

@@ -27,10 +27,10 @@ struct StreamConsumer;
 
 struct StreamPending {
   StreamId id;
-  int64_t delivery_ms;        // when it was delivered last; 0 when nobody's
-  uint64_t deliveries;        // how often
-  StreamConsumer* consumer;   // null: given back by XNACK, nobody's
-  uint64_t order;             // of delivery among those of the same millisecond; the group's business
+  int64_t delivery_ms;       // when it was delivered last; 0 when nobody's
+  uint64_t deliveries;       // how often
+  StreamConsumer* consumer;  // null: given back by XNACK, nobody's
+  uint64_t order;            // of delivery among those of the same millisecond; the group's business
 };
 
 struct StreamConsumer {
@@ -62,7 +62,13 @@ class StreamPendingCursor {
 
 class StreamGroup {
  public:
+  // StreamValue::create_group() and detach_group() are the ways to make and to remove one.
+  [[nodiscard]] static StreamGroup* create(Heap& heap, Bytes name, StreamId last_id, int64_t entries_read);
+  // Frees about `budget` pending entries; true when the whole is gone.
+  static bool destroy_some(Heap& heap, StreamGroup* group, size_t budget);
+
   Bytes name() const;
+  size_t memory() const;  // usable bytes of everything
 
   StreamId last_id;      // last-delivered-id
   int64_t entries_read;  // kEntriesReadUnknown: XINFO says null
@@ -87,19 +93,30 @@ class StreamGroup {
   bool remove_pending(Heap& heap, StreamId id);
 
   // In the order of IDs.
-  StreamPendingCursor pending_from(StreamId id) const;
-  static StreamPendingCursor pending_from(const StreamConsumer& consumer, StreamId id);
+  StreamPendingCursor pending_from(StreamId id) const {
+    return StreamPendingCursor(pending_.at_or_after(id));
+  }
+  static StreamPendingCursor pending_from(const StreamConsumer& consumer, StreamId id) {
+    return StreamPendingCursor(consumer.pending.at_or_after(id));
+  }
   // The last one by ID; done() when there is none.
-  StreamPendingCursor pending_last() const;
+  StreamPendingCursor pending_last() const { return StreamPendingCursor(pending_.last()); }
   // Longest idle first; those given back by XNACK before all others, in the order they were given back.
-  StreamPendingCursor pending_by_time() const;
+  StreamPendingCursor pending_by_time() const { return StreamPendingCursor(by_time_.first()); }
+
+  // Asserts every invariant; for tests.
+  void check() const;
 
  private:
+  bool make_pending(Heap& heap, const StreamPending& wanted);
+  bool change_pending(Heap& heap, StreamPending* pending, const StreamPending& wanted);
+
   IdTree pending_;
-  IdTree by_time_;  // {delivery_ms, order}
+  IdTree by_time_;  // key: {delivery_ms, order}
   NamedList<StreamConsumer> consumers_;
   uint64_t unowned_count_ = 0;
   uint64_t next_order_ = 0;
+  uint32_t name_bytes_ = 0;  // of the name, which lies behind the object
 };
 
 }  // namespace strata

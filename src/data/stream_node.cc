@@ -1,6 +1,6 @@
 #include "data/stream_node.h"
 
-#include <vector>
+#include <new>
 
 #include "base/assert.h"
 
@@ -19,15 +19,49 @@ Position skip(Bytes node, Position at, uint64_t elements) {
   return at;
 }
 
-bool has_master_fields(Bytes node, std::span<const Element> pairs) {
-  Position at = fields_begin(node);
+bool has_master_fields(Bytes node, std::span<const Bytes> pairs) {
   Position count_at = skip(node, packed::begin(node), 2);
   if (integer_at(node, count_at) != static_cast<int64_t>(pairs.size() / 2)) return false;
+  Position at = packed::next(node, count_at);
   for (size_t i = 0; i < pairs.size(); i += 2, at = packed::next(node, at)) {
-    if (!packed::Needle(pairs[i]).equals(packed::get(node, at))) return false;
+    Element name = packed::get(node, at);
+    if (!name.is_integer ? name.bytes != pairs[i] : !packed::Needle(pairs[i]).equals(name)) return false;
   }
   return true;
 }
+
+// Elements to be written at once: on the stack while they are few.
+class Elements {
+ public:
+  explicit Elements(Heap& heap) : heap_(heap) {}
+  ~Elements() { heap_.free(large_); }
+  Elements(const Elements&) = delete;
+  Elements& operator=(const Elements&) = delete;
+
+  [[nodiscard]] bool reserve(size_t count) {
+    if (count <= kFew) return true;
+    large_ = heap_.allocate(count * sizeof(Element));
+    if (large_ == nullptr) return false;
+    elements_ = static_cast<Element*>(large_);
+    return true;
+  }
+  void add(const Element& element) { new (&elements_[count_++]) Element(element); }
+  void add(int64_t integer) { add(Element::of(integer)); }
+  std::span<const Element> span() const { return {elements_, count_}; }
+
+ private:
+  static constexpr size_t kFew = 32;
+
+  Heap& heap_;
+  void* large_ = nullptr;
+  alignas(Element) char few_[kFew * sizeof(Element)];
+  Element* elements_ = reinterpret_cast<Element*>(few_);
+  size_t count_ = 0;
+};
+
+// An integer that takes a single byte is changed where it stands.
+bool is_short(Bytes node, Position at) { return static_cast<uint8_t>(node[at]) < 0x80; }
+constexpr int64_t kShortMax = 127;
 
 // Reads bytes from outside: every step says whether it was possible.
 class Checker {
@@ -103,7 +137,6 @@ Entry entry_at(Bytes node, StreamId master, Position at) {
   Entry entry{.id = {master.ms + static_cast<uint64_t>(integer_at(node, ms_at)),
                      master.sequence + static_cast<uint64_t>(integer_at(node, sequence_at))},
               .at = at,
-              .next = 0,
               .body = packed::next(node, sequence_at),
               .field_count = 0,
               .deleted = (flags & kDeleted) != 0,
@@ -111,9 +144,21 @@ Entry entry_at(Bytes node, StreamId master, Position at) {
   Position count_at = entry.same_fields ? skip(node, packed::begin(node), 2) : entry.body;
   entry.field_count = static_cast<uint32_t>(integer_at(node, count_at));
   if (!entry.same_fields) entry.body = packed::next(node, entry.body);
-  uint64_t body = uint64_t{entry.field_count} * (entry.same_fields ? 1 : 2);
-  entry.next = skip(node, entry.body, body + 1);
   return entry;
+}
+
+Position next(Bytes node, const Entry& entry) {
+  return skip(node, entry.body, uint64_t{entry.field_count} * (entry.same_fields ? 1 : 2) + 1);
+}
+
+Position seek(Bytes node, StreamId master, StreamId id) {
+  Position at = begin(node);
+  while (at != packed::end(node)) {
+    Entry entry = entry_at(node, master, at);
+    if (entry.id >= id) break;
+    at = next(node, entry);
+  }
+  return at;
 }
 
 Position previous(Bytes node, Position at) {
@@ -122,7 +167,7 @@ Position previous(Bytes node, Position at) {
   return at;
 }
 
-bool validate(Bytes node, StreamId master) {
+bool validate(Bytes node, StreamId master, StreamId* last) {
   if (!packed::validate(node)) return false;
   Checker checker(node);
   int64_t alive, deleted, fields, zero;
@@ -131,38 +176,54 @@ bool validate(Bytes node, StreamId master) {
   if (!checker.integer_between(fields, 1, kMaxFields) || !checker.skip(fields)) return false;
   if (!checker.integer_between(zero, 0, 0)) return false;
   Seen seen;
+  seen.last = master;
   while (!checker.done()) {
     if (!check_entry(checker, master, fields, seen)) return false;
   }
+  *last = seen.last;
   return seen.alive == alive && seen.deleted == deleted;
 }
 
-Blob* create(Heap& heap, std::span<const Element> pairs) {
+Blob* create(Heap& heap, std::span<const Bytes> pairs, size_t capacity) {
   STRATA_ASSERT(!pairs.empty() && pairs.size() % 2 == 0);
-  std::vector<Element> master{Element::of(int64_t{0}), Element::of(int64_t{0}),
-                              Element::of(static_cast<int64_t>(pairs.size() / 2))};
-  for (size_t i = 0; i < pairs.size(); i += 2) master.push_back(pairs[i]);
-  master.push_back(Element::of(int64_t{0}));
-  return packed::create_from(heap, master);
+  Elements master(heap);
+  if (!master.reserve(4 + pairs.size() / 2)) return nullptr;
+  master.add(0);
+  master.add(0);
+  master.add(static_cast<int64_t>(pairs.size() / 2));
+  for (size_t i = 0; i < pairs.size(); i += 2) master.add(Element::of(pairs[i]));
+  master.add(0);
+  Blob* node = packed::create(heap, capacity);
+  if (node == nullptr) return nullptr;
+  if (packed::append_all(heap, node, master.span())) return node;
+  Blob::destroy(heap, node);
+  return nullptr;
 }
 
-bool append(Heap& heap, Blob*& node, StreamId master, StreamId id, std::span<const Element> pairs) {
+bool append(Heap& heap, Blob*& node, StreamId master, StreamId id, std::span<const Bytes> pairs) {
   bool same = has_master_fields(node->view(), pairs);
   auto fields = static_cast<int64_t>(pairs.size() / 2);
-  std::vector<Element> entry{Element::of(same ? kSameFields : int64_t{0}),
-                             Element::of(static_cast<int64_t>(id.ms - master.ms)),
-                             Element::of(static_cast<int64_t>(id.sequence - master.sequence))};
-  if (!same) entry.push_back(Element::of(fields));
-  for (size_t i = same ? 1 : 0; i < pairs.size(); i += same ? 2 : 1) entry.push_back(pairs[i]);
-  entry.push_back(Element::of(same ? fields + kElementsSame : 2 * fields + kElementsOther));
-  if (!packed::append_all(heap, node, entry)) return false;
+  Elements entry(heap);
+  if (!entry.reserve(pairs.size() + kElementsOther + 1)) return false;
+  entry.add(same ? kSameFields : 0);
+  entry.add(static_cast<int64_t>(id.ms - master.ms));
+  entry.add(static_cast<int64_t>(id.sequence - master.sequence));
+  if (!same) entry.add(fields);
+  for (size_t i = same ? 1 : 0; i < pairs.size(); i += same ? 2 : 1)
+    entry.add(packed::stored_form(Element::of(pairs[i])));
+  entry.add(same ? fields + kElementsSame : 2 * fields + kElementsOther);
+  if (!packed::append_all(heap, node, entry.span())) return false;
   Position count_at = packed::begin(node->view());
   int64_t count = integer_at(node->view(), count_at) + 1;
+  if (count <= kShortMax && is_short(node->view(), count_at)) [[likely]] {
+    node->bytes[count_at] = static_cast<char>(count);
+    return true;
+  }
   if (packed::replace(heap, node, count_at, Element::of(count))) return true;
   // The count grew by a byte that the heap did not have: without the entry nothing has happened. After the
   // append nobody has the blob pinned, so this cannot fail.
   Position added = previous(node->view(), packed::end(node->view()));
-  bool erased = packed::erase(heap, node, added, static_cast<uint32_t>(entry.size()));
+  bool erased = packed::erase(heap, node, added, static_cast<uint32_t>(entry.span().size()));
   STRATA_ASSERT(erased);
   return false;
 }
@@ -171,10 +232,22 @@ bool mark_deleted(Heap& heap, Blob*& node, Position at) {
   int64_t flags = integer_at(node->view(), at);
   STRATA_ASSERT((flags & kDeleted) == 0);
   Position begin = packed::begin(node->view());
-  // Both counters in one change, the only one that may need memory; the flags keep their size.
-  Position counters_end = skip(node->view(), begin, 2);
-  Element counters[2] = {Element::of(int64_t{alive_count(node->view())} - 1),
-                         Element::of(int64_t{deleted_count(node->view())} + 1)};
+  Position deleted_at = packed::next(node->view(), begin);
+  int64_t alive = integer_at(node->view(), begin) - 1;
+  int64_t deleted = integer_at(node->view(), deleted_at) + 1;
+  if (deleted <= kShortMax && is_short(node->view(), begin) && is_short(node->view(), deleted_at) &&
+      is_short(node->view(), at)) {
+    Blob* written = Blob::writable(heap, node, node->size);
+    if (written == nullptr) return false;
+    node = written;
+    node->bytes[begin] = static_cast<char>(alive);
+    node->bytes[deleted_at] = static_cast<char>(deleted);
+    node->bytes[at] = static_cast<char>(flags | kDeleted);
+    return true;
+  }
+  // Both counters in one change, the only one that may need memory; the flags do not grow.
+  Position counters_end = packed::next(node->view(), deleted_at);
+  Element counters[2] = {Element::of(alive), Element::of(deleted)};
   if (!packed::splice(heap, node, begin, counters_end, 2, counters)) return false;
   Position moved = at - counters_end + skip(node->view(), begin, 2);
   bool marked = packed::replace(heap, node, moved, Element::of(flags | kDeleted));

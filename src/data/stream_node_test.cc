@@ -19,22 +19,15 @@ std::string text(const Element& element) {
   return std::string(element_text(element, scratch));
 }
 
-std::vector<Element> elements(const Pairs& pairs) {
-  std::vector<Element> all;
-  for (const std::string& part : pairs) all.push_back(Element::of(Bytes(part)));
-  return all;
-}
+std::vector<Bytes> views(const Pairs& pairs) { return {pairs.begin(), pairs.end()}; }
 
 Pairs read(Bytes node, const Entry& entry) {
   Pairs pairs;
-  packed::Position field = fields_begin(node), at = entry.body;
-  for (uint32_t i = 0; i < entry.field_count; ++i) {
-    packed::Position& name_at = entry.same_fields ? field : at;
-    pairs.push_back(text(packed::get(node, name_at)));
-    name_at = packed::next(node, name_at);
-    pairs.push_back(text(packed::get(node, at)));
-    at = packed::next(node, at);
-  }
+  packed::Position behind = visit(node, entry, [&](const Element& field, const Element& value) {
+    pairs.push_back(text(field));
+    pairs.push_back(text(value));
+  });
+  EXPECT_EQ(behind, next(node, entry));
   return pairs;
 }
 
@@ -51,14 +44,16 @@ TEST(StreamNode, IsByteForByteRedis) {
   Heap heap;
   StreamId master{1000, 1};
   Pairs first{"a", "1", "bb", "hello"}, second{"a", "300", "bb", "x"}, third{"zz", "9"};
-  Blob* node = create(heap, elements(first));
-  ASSERT_TRUE(append(heap, node, master, {1000, 1}, elements(first)));
-  ASSERT_TRUE(append(heap, node, master, {1000, 5}, elements(second)));
-  ASSERT_TRUE(append(heap, node, master, {1007, 2}, elements(third)));
+  Blob* node = create(heap, views(first), 0);
+  ASSERT_TRUE(append(heap, node, master, {1000, 1}, views(first)));
+  ASSERT_TRUE(append(heap, node, master, {1000, 5}, views(second)));
+  ASSERT_TRUE(append(heap, node, master, {1007, 2}, views(third)));
   Entry entry = entry_at(node->view(), master, begin(node->view()));
-  ASSERT_TRUE(mark_deleted(heap, node, entry.next));
+  ASSERT_TRUE(mark_deleted(heap, node, next(node->view(), entry)));
   EXPECT_EQ(node->view(), Bytes(kRedisNode, sizeof(kRedisNode) - 1));
-  EXPECT_TRUE(validate(node->view(), master));
+  StreamId last;
+  EXPECT_TRUE(validate(node->view(), master, &last));
+  EXPECT_EQ(last, (StreamId{1007, 2}));
   Blob::destroy(heap, node);
   EXPECT_EQ(heap.used(), 0u);
 }
@@ -68,28 +63,28 @@ TEST(StreamNode, EqualsAMapUnderRandomChanges) {
   Random random(20261127);
   StreamId master{7, 1'000'000}, id = master;
   std::map<StreamId, Pairs> model;
-  Blob* node = create(heap, elements({"f", "", "g", ""}));
+  Blob* node = create(heap, views({"f", "", "g", ""}), 64);
   for (int step = 0; step < 600; ++step) {
     if (random.below(4) != 0 || model.empty()) {
       Pairs pairs{"f", std::to_string(random.below(100'000)), random.below(2) ? "g" : "h", "v"};
-      ASSERT_TRUE(append(heap, node, master, id, elements(pairs)));
+      ASSERT_TRUE(append(heap, node, master, id, views(pairs)));
       model[id] = pairs;
       id = random.below(3) ? StreamId{id.ms, id.sequence + 1 + random.below(9)} : StreamId{id.ms + 1, 0};
     } else {
       auto victim = std::next(model.begin(), static_cast<long>(random.below(model.size())));
-      packed::Position at = begin(node->view());
-      while (entry_at(node->view(), master, at).id != victim->first)
-        at = entry_at(node->view(), master, at).next;
+      packed::Position at = seek(node->view(), master, victim->first);
       ASSERT_TRUE(mark_deleted(heap, node, at));
       model.erase(victim);
     }
-    ASSERT_TRUE(validate(node->view(), master));
+    StreamId last;
+    ASSERT_TRUE(validate(node->view(), master, &last));
     ASSERT_EQ(alive_count(node->view()), model.size());
   }
   std::map<StreamId, Pairs> forward, backward;
   Bytes view = node->view();
-  for (packed::Position at = begin(view); at != packed::end(view); at = entry_at(view, master, at).next) {
+  for (packed::Position at = begin(view); at != packed::end(view);) {
     Entry entry = entry_at(view, master, at);
+    at = next(view, entry);
     if (!entry.deleted) forward[entry.id] = read(view, entry);
   }
   for (packed::Position at = packed::end(view); at != begin(view);) {
@@ -109,18 +104,20 @@ TEST(StreamNode, DamagedBytesAreRefusedOrReadable) {
   for (int round = 0; round < 20'000; ++round) {
     std::string bytes(kRedisNode, sizeof(kRedisNode) - 1);
     bytes[random.below(bytes.size())] = static_cast<char>(random.below(256));
-    if (!validate(bytes, master)) {
+    StreamId last;
+    if (!validate(bytes, master, &last)) {
       ++refused;
       continue;
     }
     for (packed::Position at = stream_node::begin(bytes); at != packed::end(bytes);) {
       Entry entry = entry_at(bytes, master, at);
       EXPECT_EQ(read(bytes, entry).size(), 2 * entry.field_count);
-      at = entry.next;
+      at = next(bytes, entry);
     }
   }
   EXPECT_GT(refused, 10'000u);
-  EXPECT_FALSE(validate(Bytes(kRedisNode, sizeof(kRedisNode) - 1), StreamId{UINT64_MAX, 1}));
+  StreamId last;
+  EXPECT_FALSE(validate(Bytes(kRedisNode, sizeof(kRedisNode) - 1), StreamId{UINT64_MAX, 1}, &last));
 }
 
 }  // namespace

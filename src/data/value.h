@@ -2,7 +2,7 @@
 //
 // The functions of this layer work on a Value in place: they may change its encoding and pointer, and the
 // caller writes the two back into its entry. Strings are the keyspace's own (they sit inline in the
-// entry); lists, hashes, sets and sorted sets are here.
+// entry); lists, hashes, sets, sorted sets and streams are here.
 //
 // Encodings bear the names that OBJECT ENCODING reports.
 
@@ -28,6 +28,7 @@ enum class Encoding : uint8_t {
   kTable,      // hash, set: hash table                               "hashtable"
   kTree,       // zset: B+-tree and table                             "skiplist"
   kTimed,      // hash: fields with deadlines (hash_deadlines.h)      "listpackex" or "hashtable"
+  kStream,     // StreamValue* (stream.h)                                  "stream"
 };
 
 struct Value {

@@ -4,6 +4,7 @@
 #include "data/hash_deadlines.h"
 #include "data/list.h"
 #include "data/set.h"
+#include "data/stream.h"
 #include "data/zset.h"
 #include "memory/heap.h"
 
@@ -25,7 +26,7 @@ size_t memory_usage(const Entry& entry, size_t samples) {
     case Type::kZset:
       return bytes + zset_memory(entry.value(), samples);
     case Type::kStream:
-      break;
+      return bytes + StreamValue::of(entry.value()).memory(samples);
   }
   return bytes;
 }
@@ -50,6 +51,8 @@ const char* encoding_name(const Entry& entry) {
       return "skiplist";
     case Encoding::kTimed:
       return plain_hash(entry.value()).encoding == Encoding::kListpack ? "listpackex" : "hashtable";
+    case Encoding::kStream:
+      return "stream";
   }
   return "raw";
 }

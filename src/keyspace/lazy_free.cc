@@ -4,6 +4,7 @@
 #include "data/hash.h"
 #include "data/list.h"
 #include "data/set.h"
+#include "data/stream.h"
 #include "data/zset.h"
 #include "keyspace/entry.h"
 #include "memory/heap.h"
@@ -24,7 +25,7 @@ bool destroy_some(Value& value, Heap& heap, size_t budget) {
     case Type::kZset:
       return zset_destroy_some(heap, value, budget);
     case Type::kStream:
-      break;
+      return StreamValue::destroy_some(heap, &StreamValue::of(value), budget);
   }
   return true;
 }
@@ -42,7 +43,7 @@ size_t element_count(const Value& value) {
     case Type::kZset:
       return zset_size(value);
     case Type::kStream:
-      break;
+      return StreamValue::of(value).part_count();
   }
   return 1;
 }

@@ -15,7 +15,6 @@ constexpr const char* kTls = "TLS is not there yet";
 constexpr const char* kEviction = "eviction is not there yet";
 constexpr const char* kDefrag = "Strata does not defragment memory yet";
 constexpr const char* kScripts = "there are no scripts yet";
-constexpr const char* kStreams = "there are no streams yet";
 constexpr const char* kAcl = "access control lists are not there yet";
 constexpr const char* kLazyFree = "large values are always freed in slices";
 constexpr const char* kSyslog = "logging to syslog is not there yet";
@@ -180,8 +179,6 @@ constexpr Directive kDirectives[] = {
     flag("lazyfree-lazy-user-del", "no", kLazyFree),
     flag("lazyfree-lazy-user-flush", "no", kLazyFree),
     integer("list-compress-depth", "0", 0, kInt, "lists are not compressed in memory"),
-    memory("stream-node-max-bytes", "4096", 0, kStreams),
-    integer("stream-node-max-entries", "100", 0, kLong, kStreams),
     integer("tracking-table-max-keys", "1000000", 0, kLong, "client-side caching is not there yet"),
 
     // scripts and diagnostics

@@ -2,11 +2,14 @@
 
 #include <openssl/sha.h>
 
+#include <string>
+
 #include "base/endian.h"
 #include "data/hash.h"
 #include "data/hash_deadlines.h"
 #include "data/list.h"
 #include "data/set.h"
+#include "data/stream.h"
 #include "data/zset.h"
 #include "keyspace/keyspace.h"
 #include "text/numbers.h"
@@ -99,6 +102,13 @@ void Digest::take(const Entry& entry) {
       });
       break;
     case Type::kStream:
+      for (StreamCursor at(StreamValue::of(value), kStreamIdMin, kStreamIdMax); !at.done(); at.next()) {
+        mix(std::to_string(at.id().ms) + "." + std::to_string(at.id().sequence));
+        at.visit([&](const Element& field, const Element& content) {
+          mix(element_text(field, scratch));
+          mix(element_text(content, scratch));
+        });
+      }
       break;
   }
   if (entry.has_deadline()) add("!!expire!!");
