@@ -38,7 +38,7 @@
 #include "data/hash.h"
 #include "data/list.h"
 #include "data/set.h"
-#include "data/stream.h"
+#include "data/stream_limits.h"
 #include "data/zset.h"
 #include "keyspace/keyspace.h"
 #include "protocol/reply.h"

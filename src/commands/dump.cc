@@ -90,11 +90,6 @@ bool parse_options(Context& context, RestoreOptions& options) {
   return true;
 }
 
-// No collection is stored empty, but for streams, which may be.
-bool is_refused_as_empty(const Value& value) {
-  return value.type != Type::kStream && rdb_value_size(value) == 0;
-}
-
 RdbLimits limits_of(const Context& context) {
   const DataOptions& options = context.options();
   return {options.list, options.hash, options.set, options.zset};
@@ -216,7 +211,7 @@ class RestoreWork final : public SlicedWork {
       if (code == Errc::kOutOfMemory) return static_cast<void>(context.check(fail(code, "value").error()));
       return context.reply().error("ERR Bad data format");
     }
-    if (is_refused_as_empty(*value)) {
+    if (rdb_is_empty(*value)) {
       database.discard(*value);
       return context.reply().error("ERR Bad data format");
     }
@@ -267,7 +262,7 @@ void restore_key(Context& context) {
   const Result<Value> value = rdb_decode(*record, context.data(key), limits_of(context));
   if (!value && value.error().code == Errc::kOutOfMemory) return static_cast<void>(context.check(value));
   if (!value) return context.reply().error("ERR Bad data format");
-  if (is_refused_as_empty(*value)) {
+  if (rdb_is_empty(*value)) {
     context.database(key).discard(*value);
     return context.reply().error("ERR Bad data format");
   }

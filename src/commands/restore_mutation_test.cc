@@ -46,6 +46,30 @@ std::string ziplist(const std::vector<std::string>& elements) {
 
 std::string str(const std::string& bytes) { return std::string(1, static_cast<char>(bytes.size())) + bytes; }
 
+// Entries 1000-1, 1000-5 (deleted) and 1007-2, as DUMP of redis-server 7.0.15 gave the node; a group with two
+// consumers, of which one has an entry. `type` says which counters there are.
+std::string stream(uint8_t type) {
+  using namespace std::string_literals;
+  const std::string id = "\0\0\0\0\0\0\x03\xE8\0\0\0\0\0\0\0\x01"s;
+  const std::string node =
+      "\x45\x00\x00\x00\x19\x00\x02\x01\x01\x01\x02\x01\x81"
+      "a\x02\x82"
+      "bb\x03\x00\x01\x02\x01\x00\x01\x00\x01\x01\x01\x85hello\x06\x05\x01\x03\x01\x00\x01\x04\x01\xc1,"
+      "\x02\x81x\x02"
+      "\x05\x01\x00\x01\a\x01\x01\x01\x01\x01\x82zz\x03\t\x01\x06\x01\xff"s;
+  const bool has_counters = type > 0x0F;
+  const bool has_activity = type == 0x15;
+  const std::string time = le(1'700'000'000'000, 8);
+  std::string body(1, static_cast<char>(type));
+  body += "\x01"s + str(id) + "\x40\x45"s + node + "\x02\x43\xEF\x02"s;
+  if (has_counters) body += "\x43\xE8\x01\x43\xE8\x05\x03"s;
+  body += "\x01"s + str("group") + "\x43\xE8\x01"s;
+  if (has_counters) body += "\x01"s;
+  body += "\x01"s + id + time + "\x02\x02"s;
+  body += str("ann") + time + (has_activity ? time : "") + "\x01"s + id;
+  return body + str("bob") + time + (has_activity ? time : "") + "\x00"s;
+}
+
 // Values as older versions wrote them.
 std::vector<std::string> bodies_of_before() {
   using namespace std::string_literals;
@@ -60,6 +84,9 @@ std::vector<std::string> bodies_of_before() {
       "\x0D"s + str(ziplist({"a", "1", "b", "two"})),
       "\x0E\x02"s + str(ziplist({"a", "b"})) + str(ziplist({"c"})),
       "\x14"s + str("\x0D\x00\x00\x00\x02\x00\x81"s + "a" + "\x02\x81"s + "b" + "\x02\xFF"s),
+      stream(0x0F),
+      stream(0x13),
+      stream(0x15),
   };
 }
 

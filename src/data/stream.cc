@@ -127,6 +127,7 @@ std::optional<StreamId> StreamValue::next_id_in(uint64_t ms) const {
 }
 
 bool StreamValue::takes(const StreamLimits& limits, const Blob* node, uint64_t added_bytes) const {
+  if (begins_node_) return false;
   uint64_t bytes_max = packed::kMaxNodeBytes;
   if (limits.node_max_bytes != 0) bytes_max = std::min<uint64_t>(bytes_max, limits.node_max_bytes);
   if (node->size + added_bytes >= bytes_max) return false;
@@ -171,6 +172,7 @@ Status StreamValue::append_to_new_node(Heap& heap, const StreamLimits& limits, S
     Blob::destroy(heap, node);
     return fail(Errc::kOutOfMemory, "stream node");
   }
+  begins_node_ = false;
   IdTree::Position place = nodes_.last();
   if (IdTree::Position full = IdTree::previous(place); !full.done()) {
     // Nothing will be added to it. That it stays large when memory is short is harmless.
@@ -191,8 +193,20 @@ bool StreamValue::append_node(Heap& heap, StreamId master, Blob* node) {
 bool StreamValue::contains(StreamId id) const { return !StreamCursor(*this, id, id).done(); }
 
 void StreamValue::free_node(Heap& heap, StreamId master, Blob* node) {
+  const bool was_tail = nodes_.last().id() == master;
   nodes_.erase(heap, master);
   Blob::destroy(heap, node);
+  if (was_tail) look_at_tail();
+}
+
+void StreamValue::look_at_tail() {
+  begins_node_ =
+      !nodes_.empty() && stream_node::last_id(blob_of(nodes_.last())->view(), nodes_.last().id()) > last_id_;
+}
+
+void StreamValue::set_last_id(StreamId id) {
+  last_id_ = id;
+  look_at_tail();
 }
 
 Result<bool> StreamValue::erase(Heap& heap, StreamId id) {
@@ -243,11 +257,10 @@ void StreamCursor::settle_up(packed::Position at) {
     Bytes view = node();
     for (const packed::Position end = packed::end(view); at != end; at = stream_node::next(view, entry_)) {
       entry_ = stream_node::entry_at(view, place_.id(), at);
-      if (entry_.id > limit_) {
-        place_ = {};
-        return;
-      }
-      if (!entry_.deleted) return;
+      // Deleted ones have no say: XSETID may have let their IDs come again in later nodes.
+      if (entry_.deleted) continue;
+      if (entry_.id > limit_) place_ = {};
+      return;
     }
     place_ = IdTree::next(place_);
     if (place_.done()) return;
@@ -263,11 +276,9 @@ void StreamCursor::settle_down(packed::Position at) {
     for (const packed::Position begin = stream_node::begin(view); at != begin;) {
       at = stream_node::previous(view, at);
       entry_ = stream_node::entry_at(view, place_.id(), at);
-      if (entry_.id < limit_) {
-        place_ = {};
-        return;
-      }
-      if (!entry_.deleted) return;
+      if (entry_.deleted) continue;
+      if (entry_.id < limit_) place_ = {};
+      return;
     }
     place_ = IdTree::previous(place_);
     if (place_.done()) return;

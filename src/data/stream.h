@@ -34,6 +34,7 @@
 #include "data/named_list.h"
 #include "data/stream_group.h"
 #include "data/stream_id.h"
+#include "data/stream_limits.h"
 #include "data/stream_node.h"
 #include "data/stream_producers.h"
 #include "data/value.h"
@@ -41,12 +42,6 @@
 namespace strata {
 
 class Heap;
-
-// stream-node-max-bytes and stream-node-max-entries; 0: no bound (but packed::kMaxNodeBytes).
-struct StreamLimits {
-  uint64_t node_max_bytes = 4096;
-  uint64_t node_max_entries = 100;
-};
 
 // What happens to a group's pending entry when its stream entry is deleted.
 enum class StreamReferences : uint8_t {
@@ -97,7 +92,7 @@ class StreamValue {
   size_t memory(size_t samples = 0) const;
 
   // XSETID; and by RDB files. The caller has checked the order of IDs.
-  void set_last_id(StreamId id) { last_id_ = id; }
+  void set_last_id(StreamId id);
   void set_entries_added(uint64_t count) { entries_added_ = count; }
   void set_max_deleted_id(StreamId id) { max_deleted_id_ = id; }
 
@@ -136,7 +131,8 @@ class StreamValue {
   // entries_read follow.
   void advance_group(StreamGroup& group, StreamId id) const;
   // How many entries are still to be delivered: XINFO's lag. Nothing where deletions make it unknown.
-  std::optional<uint64_t> lag(const StreamGroup& group) const;
+  // Below 0 where XGROUP was told a number of entries read above entries_added().
+  std::optional<int64_t> lag(const StreamGroup& group) const;
   // How many entries were ever added up to and including `id` (entries_read of a group whose last ID it is).
   // Nothing where it cannot be told. XGROUP SETID and CREATE without ENTRIESREAD do not ask this: they store
   // kEntriesReadUnknown.
@@ -162,6 +158,7 @@ class StreamValue {
   Result<TrimStep> trim_node(Heap& heap, StreamTrim& trim, IdTree::Position place);
   Result<TrimStep> trim_entries(Heap& heap, StreamTrim& trim, IdTree::Position place, bool is_whole);
   bool tombstones_from(StreamId id) const;
+  void look_at_tail();
   void free_node(Heap& heap, StreamId master, Blob* node);
 
   IdTree nodes_;
@@ -169,6 +166,8 @@ class StreamValue {
   StreamId last_id_;
   StreamId max_deleted_id_;
   uint64_t entries_added_ = 0;
+  // The next entry goes to a new node: XSETID has set last_id() below a deleted entry of the last one.
+  bool begins_node_ = false;
   NamedList<StreamGroup> groups_;
   StreamProducers producers_;
 };

@@ -140,6 +140,14 @@ bool StreamGroup::change_pending(Heap& heap, StreamPending* pending, const Strea
   return true;
 }
 
+bool StreamGroup::give(Heap& heap, StreamPending* pending, StreamConsumer* consumer) {
+  STRATA_DASSERT(pending->consumer == nullptr);
+  if (!consumer->pending.insert(heap, pending->id, pending)) return false;
+  pending->consumer = consumer;
+  --unowned_count_;
+  return true;
+}
+
 bool StreamGroup::remove_pending(Heap& heap, StreamId id) {
   StreamPending* pending = pending_at(pending_.erase(heap, id));
   if (pending == nullptr) return false;

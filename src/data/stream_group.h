@@ -89,6 +89,8 @@ class StreamGroup {
   // deliveries. The one operation behind XREADGROUP, XCLAIM, XAUTOCLAIM and XNACK.
   [[nodiscard]] bool assign(Heap& heap, StreamId id, StreamConsumer* consumer, int64_t delivery_ms,
                             uint64_t deliveries);
+  // Gives a pending entry of nobody's an owner, and leaves the rest as it is: for who reads files.
+  [[nodiscard]] bool give(Heap& heap, StreamPending* pending, StreamConsumer* consumer);
   // XACK. True when it was there.
   bool remove_pending(Heap& heap, StreamId id);
 

@@ -73,13 +73,13 @@ void StreamValue::advance_group(StreamGroup& group, StreamId id) const {
   group.last_id = id;
 }
 
-std::optional<uint64_t> StreamValue::lag(const StreamGroup& group) const {
+std::optional<int64_t> StreamValue::lag(const StreamGroup& group) const {
   if (entries_added_ == 0) return 0;
   if (group.entries_read != kEntriesReadUnknown && !tombstones_from(group.last_id))
-    return entries_added_ - static_cast<uint64_t>(group.entries_read);
+    return static_cast<int64_t>(entries_added_) - group.entries_read;
   auto read = entries_up_to(group.last_id);
   if (!read) return std::nullopt;
-  return entries_added_ - *read;
+  return static_cast<int64_t>(entries_added_ - *read);
 }
 
 }  // namespace strata

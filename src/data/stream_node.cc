@@ -91,13 +91,7 @@ class Checker {
   Position at_;
 };
 
-struct Seen {
-  int64_t alive = 0;
-  int64_t deleted = 0;
-  StreamId last;
-};
-
-bool check_entry(Checker& checker, StreamId master, int64_t master_fields, Seen& seen) {
+bool check_entry(Checker& checker, StreamId master, int64_t master_fields, Summary& seen) {
   int64_t flags, ms, sequence, fields = master_fields, elements;
   if (!checker.integer_between(flags, 0, kDeleted | kSameFields)) return false;
   if (!checker.integer(ms) || !checker.integer(sequence)) return false;
@@ -110,6 +104,7 @@ bool check_entry(Checker& checker, StreamId master, int64_t master_fields, Seen&
   bool first = seen.alive + seen.deleted == 0;
   if (first ? id < master : id <= seen.last) return false;
   seen.last = id;
+  if ((flags & kDeleted) == 0) seen.last_alive = id;
   ++((flags & kDeleted) != 0 ? seen.deleted : seen.alive);
   return true;
 }
@@ -151,6 +146,10 @@ Position next(Bytes node, const Entry& entry) {
   return skip(node, entry.body, uint64_t{entry.field_count} * (entry.same_fields ? 1 : 2) + 1);
 }
 
+StreamId last_id(Bytes node, StreamId master) {
+  return entry_at(node, master, previous(node, packed::end(node))).id;
+}
+
 Position seek(Bytes node, StreamId master, StreamId id) {
   Position at = begin(node);
   while (at != packed::end(node)) {
@@ -167,7 +166,7 @@ Position previous(Bytes node, Position at) {
   return at;
 }
 
-bool validate(Bytes node, StreamId master, StreamId* last) {
+bool validate(Bytes node, StreamId master, Summary* summary) {
   if (!packed::validate(node)) return false;
   Checker checker(node);
   int64_t alive, deleted, fields, zero;
@@ -175,12 +174,11 @@ bool validate(Bytes node, StreamId master, StreamId* last) {
     return false;
   if (!checker.integer_between(fields, 1, kMaxFields) || !checker.skip(fields)) return false;
   if (!checker.integer_between(zero, 0, 0)) return false;
-  Seen seen;
-  seen.last = master;
+  Summary& seen = *summary;
+  seen = {};
   while (!checker.done()) {
     if (!check_entry(checker, master, fields, seen)) return false;
   }
-  *last = seen.last;
   return seen.alive == alive && seen.deleted == deleted;
 }
 

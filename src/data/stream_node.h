@@ -59,12 +59,19 @@ packed::Position visit(Bytes node, const Entry& entry, Visit&& visit);
 packed::Position next(Bytes node, const Entry& entry);
 // The entry before `at`, which may be packed::end() but not begin().
 packed::Position previous(Bytes node, packed::Position at);
+// The ID of the last entry, deleted or not. There must be one.
+StreamId last_id(Bytes node, StreamId master);
 // The first entry, deleted or not, with an ID >= `id`; packed::end() when there is none.
 packed::Position seek(Bytes node, StreamId master, StreamId id);
 
+struct Summary {
+  int64_t alive = 0;
+  int64_t deleted = 0;
+  StreamId last;        // of all entries
+  StreamId last_alive;  // where alive > 0
+};
 // True when the node is as drawn above, its IDs rise strictly from `master` on and its counts are right.
-// `last` is then its last entry's ID, alive or not (`master` when there is none).
-bool validate(Bytes node, StreamId master, StreamId* last);
+bool validate(Bytes node, StreamId master, Summary* summary);
 
 // A node without entries whose master has the fields of `pairs`: field, value, field, value …; with room for
 // `capacity` bytes in all.

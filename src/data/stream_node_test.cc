@@ -51,9 +51,9 @@ TEST(StreamNode, IsByteForByteRedis) {
   Entry entry = entry_at(node->view(), master, begin(node->view()));
   ASSERT_TRUE(mark_deleted(heap, node, next(node->view(), entry)));
   EXPECT_EQ(node->view(), Bytes(kRedisNode, sizeof(kRedisNode) - 1));
-  StreamId last;
-  EXPECT_TRUE(validate(node->view(), master, &last));
-  EXPECT_EQ(last, (StreamId{1007, 2}));
+  Summary summary;
+  EXPECT_TRUE(validate(node->view(), master, &summary));
+  EXPECT_EQ(summary.last, (StreamId{1007, 2}));
   Blob::destroy(heap, node);
   EXPECT_EQ(heap.used(), 0u);
 }
@@ -76,8 +76,8 @@ TEST(StreamNode, EqualsAMapUnderRandomChanges) {
       ASSERT_TRUE(mark_deleted(heap, node, at));
       model.erase(victim);
     }
-    StreamId last;
-    ASSERT_TRUE(validate(node->view(), master, &last));
+    Summary summary;
+    ASSERT_TRUE(validate(node->view(), master, &summary));
     ASSERT_EQ(alive_count(node->view()), model.size());
   }
   std::map<StreamId, Pairs> forward, backward;
@@ -104,8 +104,8 @@ TEST(StreamNode, DamagedBytesAreRefusedOrReadable) {
   for (int round = 0; round < 20'000; ++round) {
     std::string bytes(kRedisNode, sizeof(kRedisNode) - 1);
     bytes[random.below(bytes.size())] = static_cast<char>(random.below(256));
-    StreamId last;
-    if (!validate(bytes, master, &last)) {
+    Summary summary;
+    if (!validate(bytes, master, &summary)) {
       ++refused;
       continue;
     }
@@ -116,8 +116,8 @@ TEST(StreamNode, DamagedBytesAreRefusedOrReadable) {
     }
   }
   EXPECT_GT(refused, 10'000u);
-  StreamId last;
-  EXPECT_FALSE(validate(Bytes(kRedisNode, sizeof(kRedisNode) - 1), StreamId{UINT64_MAX, 1}, &last));
+  Summary summary;
+  EXPECT_FALSE(validate(Bytes(kRedisNode, sizeof(kRedisNode) - 1), StreamId{UINT64_MAX, 1}, &summary));
 }
 
 }  // namespace

@@ -190,6 +190,23 @@ TEST_F(StreamTest, IdsAreChosen) {
   EXPECT_EQ(stream_->next_id(5), std::nullopt);
 }
 
+// XSETID may set the last ID below that of a deleted entry, which stands in a node where lower ones must not
+// follow.
+TEST_F(StreamTest, IdsBelowADeletedOneBeginANode) {
+  add({1, 0});
+  add({9, 0});
+  erase({9, 0});
+  stream_->set_last_id({2, 0});
+  add({3, 0});
+  EXPECT_EQ(stream_->node_count(), 2u);
+  erase({3, 0});
+  add({4, 0});
+  EXPECT_EQ(stream_->node_count(), 2u);
+  EXPECT_TRUE(stream_->contains({4, 0}));
+  EXPECT_EQ(read(*stream_, {1, 0}, {5, 0}, StreamCursor::Order::kUp).size(), 2u);
+  EXPECT_EQ(read(*stream_, {1, 0}, {5, 0}, StreamCursor::Order::kDown).size(), 2u);
+}
+
 TEST_F(StreamTest, HugeEntriesAreRefused) {
   std::string half(packed::kMaxNodeBytes / 2, 'x');
   std::vector<Bytes> pairs{"f", half};
@@ -213,13 +230,26 @@ TEST_F(StreamTest, PinnedNodesStayAsTheyWere) {
   heap_.collect();
 }
 
-// Counted by redis-server 7.0.15: XINFO STREAM's radix-tree-nodes after XADDs of these IDs, one entry per
-// node.
+// Counted by redis-server 7.0.15: XINFO STREAM's radix-tree-nodes after each of these, one entry per node.
 TEST_F(StreamTest, RadixTreeNodesAreThoseOfRedis) {
   limits_.node_max_entries = 1;
   EXPECT_EQ(stream_->radix_node_count(), 1u);
-  add({1, 0});
-  EXPECT_EQ(stream_->radix_node_count(), 2u);
+  constexpr uint64_t kHigh = uint64_t{1} << 40, kTop = uint64_t{1} << 63;
+  const std::vector<std::pair<StreamId, uint64_t>> added{
+      {{1, 0}, 2},      {{2, 0}, 6},        {{255, 0}, 8},     {{256, 0}, 11},   {{256, 1}, 13},
+      {{65536, 3}, 16}, {{65536, 300}, 20}, {{kHigh, 0}, 24},  {{kHigh, 7}, 26}, {{kHigh + 256, 0}, 30},
+      {{kTop, 0}, 33},  {{kTop, 1}, 35},    {{kTop, kTop}, 39}};
+  for (auto& [id, nodes] : added) {
+    add(id);
+    EXPECT_EQ(stream_->radix_node_count(), nodes) << id.ms << "-" << id.sequence;
+  }
+  const std::vector<std::pair<StreamId, uint64_t>> erased{
+      {{256, 0}, 37},   {{1, 0}, 35},       {{kHigh, 7}, 33}, {{255, 0}, 30},
+      {{65536, 3}, 26}, {{kTop, kTop}, 22}, {{2, 0}, 19}};
+  for (auto& [id, nodes] : erased) {
+    erase(id);
+    EXPECT_EQ(stream_->radix_node_count(), nodes) << id.ms << "-" << id.sequence;
+  }
 }
 
 // ---- Trimming and references ------------------------------------------------------------------------------
@@ -317,6 +347,7 @@ TEST_F(StreamTest, PendingEntriesEqualAModel) {
   group->check();
 }
 
+// As redis-server 7.0.15 has it.
 TEST_F(StreamTest, LagIsKnownWhereNothingWasDeletedBehind) {
   StreamGroup* group = *stream_->create_group(heap_, "g", {}, kEntriesReadUnknown);
   EXPECT_EQ(stream_->lag(*group), 0u);

@@ -10,13 +10,6 @@ namespace {
 
 Blob* blob_of(IdTree::Position place) { return static_cast<Blob*>(place.value()); }
 
-// The ID of the node's last entry, deleted or not.
-StreamId last_id_of(IdTree::Position place) {
-  Bytes view = blob_of(place)->view();
-  packed::Position last = stream_node::previous(view, packed::end(view));
-  return stream_node::entry_at(view, place.id(), last).id;
-}
-
 }  // namespace
 
 Status StreamValue::trim_some(Heap& heap, StreamTrim& trim, uint64_t budget) {
@@ -40,7 +33,8 @@ Result<StreamValue::TrimStep> StreamValue::trim_node(Heap& heap, StreamTrim& tri
   Blob* node = blob_of(place);
   uint64_t alive = stream_node::alive_count(node->view());
   if (trim.limit != 0 && trim.removed + alive > trim.limit) return TrimStep::kStop;
-  bool is_whole = trim.is_by_id ? last_id_of(place) < trim.id_min : length_ - alive >= trim.length_max;
+  bool is_whole = trim.is_by_id ? stream_node::last_id(node->view(), place.id()) < trim.id_min
+                                : length_ - alive >= trim.length_max;
   if (is_whole && trim.references == StreamReferences::kKeep) {
     free_node(heap, place.id(), node);
     length_ -= alive;

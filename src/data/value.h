@@ -8,6 +8,7 @@
 
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "base/bytes.h"
@@ -17,6 +18,7 @@ namespace strata {
 struct Blob;
 
 enum class Type : uint8_t { kString, kList, kSet, kZset, kHash, kStream };
+inline constexpr size_t kTypeCount = static_cast<size_t>(Type::kStream) + 1;
 
 enum class Encoding : uint8_t {
   kInt,        // string: an int64 in the word                        "int"

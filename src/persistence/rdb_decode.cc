@@ -153,7 +153,7 @@ Result<RdbLoaded> load_value(const RdbRecord& record, const Key& key, Shard& sha
   const DataContext context = shard.data();
   TRY_ASSIGN(const Value value, rdb_decode(record, context, limits));
   Database& database = shard.database(record.db);
-  if (rdb_value_size(value) == 0) {
+  if (rdb_is_empty(value)) {
     database.discard(value);
     return RdbLoaded::kEmpty;
   }
@@ -191,16 +191,18 @@ Result<Bytes> rdb_decode_string(const RdbRecord& record, std::string& scratch) {
   return text;
 }
 
-uint64_t rdb_value_size(const Value& value) {
+bool rdb_is_empty(const Value& value) {
   switch (value.type) {
     case Type::kList:
-      return list::length(value);
+      return list::length(value) == 0;
     case Type::kSet:
-      return set_size(value);
+      return set_size(value) == 0;
     case Type::kZset:
-      return zset_size(value);
+      return zset_size(value) == 0;
+    case Type::kStream:
+      return false;
     default:
-      return hash_size(value);
+      return hash_size(value) == 0;
   }
 }
 

@@ -40,14 +40,14 @@ struct RdbLimits {
 // What became of a record. Redis drops empty collections that old versions may have written; so do we.
 enum class RdbLoaded : uint8_t { kLoaded, kEmpty };
 
-// A list, set, hash or sorted set; one without elements is freed by the caller like any other. The record
-// must not be a string.
+// A list, set, hash, sorted set or stream; one without elements is freed by the caller like any other. The
+// record must not be a string.
 [[nodiscard]] Result<Value> rdb_decode(const RdbRecord& record, const DataContext& context,
                                        const RdbLimits& limits);
 // A string's bytes, into `scratch` unless they lie in the payload as they are.
 [[nodiscard]] Result<Bytes> rdb_decode_string(const RdbRecord& record, std::string& scratch);
-// Number of elements of a decoded value.
-uint64_t rdb_value_size(const Value& value);
+// A collection without elements, which is not kept; a stream may be empty.
+bool rdb_is_empty(const Value& value);
 
 // Puts the record's value into the shard that owns the key; kExists when the key is there already. Inside the
 // shard. `now_ms` turns idle times into access clocks. `scratch` saves allocations from one call to the next.

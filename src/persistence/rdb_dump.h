@@ -40,6 +40,7 @@ class RdbDumpOutput {
   void element(const Element& element);
   void binary_double(double value);
   void le64(uint64_t value);
+  void raw(Bytes raw) { bytes.append(raw); }
 
   std::string bytes;
 

@@ -7,8 +7,8 @@
 //
 // The entry must not change until the last step. `Out` is RdbOutput, which writes to a file, or
 // SnapshotBuffer, which gathers records for a thread that does: both have type(), opcode(), length(),
-// string(), element(), binary_double(), le64(). Packed values go out as they are where the version knows
-// them.
+// raw(), string(), element(), binary_double(), le64(). Packed values go out as they are where the version
+// knows them.
 
 #pragma once
 
@@ -16,13 +16,13 @@
 #include <limits>
 #include <optional>
 
-#include "base/assert.h"
 #include "data/hash.h"
 #include "data/hash_deadlines.h"
 #include "data/list.h"
 #include "data/set.h"
 #include "data/zset.h"
 #include "keyspace/entry.h"
+#include "persistence/rdb_encode_stream.h"
 #include "persistence/rdb_format.h"
 
 namespace strata {
@@ -52,7 +52,9 @@ class RdbEncoder {
   // True when the record is whole.
   bool step(size_t budget) {
     if (is_done_) return true;
-    if (nodes_) {
+    if (stream_) {
+      is_done_ = stream_->step(budget);
+    } else if (nodes_) {
       step_nodes(budget);
     } else if (elements_) {
       for (; budget > 0 && !elements_->done(); --budget, elements_->next())
@@ -90,9 +92,8 @@ class RdbEncoder {
       case Type::kZset:
         return begin_zset();
       case Type::kStream:
-        break;
+        return begin_stream(version);
     }
-    STRATA_ASSERT(false, "a type that cannot be written");
   }
   void begin(RdbType type) {
     out_.type(type);
@@ -152,6 +153,11 @@ class RdbEncoder {
     const bool has_one = deadline_ms != kNoFieldDeadline;
     out_.length(has_one ? static_cast<uint64_t>(deadline_ms - first_deadline_ms_) + 1 : 0);
   }
+  void begin_stream(uint32_t version) {
+    const RdbType type = rdb_stream_type(version);
+    begin(type);
+    stream_.emplace(out_, StreamValue::of(entry_.value()), type);
+  }
   // From the highest score down, as Redis does: whoever inserts at the front of a skip list is then fastest.
   void begin_zset() {
     const Value zset = entry_.value();
@@ -171,6 +177,7 @@ class RdbEncoder {
   std::optional<list::NodeCursor> nodes_;
   std::optional<list::Iterator> elements_;
   std::optional<ZsetCursor> members_;
+  std::optional<RdbStreamEncoder<Out>> stream_;
 };
 
 }  // namespace strata

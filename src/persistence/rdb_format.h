@@ -24,7 +24,9 @@ inline constexpr uint32_t kRdbVersionRead = 12;     // the newest that is read
 inline constexpr uint32_t kRdbVersionWritten = 10;  // what redis-server 7.0 writes and takes
 // The option rdb-version: 9 for Redis 5 to 6.2, 11 for Redis 7.2, 12 for 7.4.
 inline constexpr uint32_t kRdbVersionWrittenMin = 9;
-inline constexpr uint32_t kRdbVersionWithListpack = 10;  // of hashes, sorted sets, and nodes of lists
+inline constexpr uint32_t kRdbVersionWithStreamCounters = 10;  // entries added, read, highest deleted ID
+inline constexpr uint32_t kRdbVersionWithStreamActivity = 11;  // when a consumer last got an entry
+inline constexpr uint32_t kRdbVersionWithListpack = 10;        // of hashes, sorted sets, and nodes of lists
 inline constexpr uint32_t kRdbVersionWithSetListpack = 11;
 inline constexpr uint32_t kRdbVersionWithFieldDeadlines = 12;
 inline constexpr size_t kRdbHeaderBytes = 9;

@@ -339,13 +339,92 @@ void expect_refused(const std::string& bytes, Errc code, const std::string& deta
   EXPECT_EQ(verified.error().code, code);
 }
 
+// ---- Streams
+// ----------------------------------------------------------------------------------------------------
+
+std::string stream_id(uint64_t ms, uint64_t sequence) {
+  char out[16];
+  store_be64(out, ms);
+  store_be64(out + 8, sequence);
+  return {out, sizeof out};
+}
+// One entry with the field f and the value v, written as its own master.
+std::string stream_node_bytes() {
+  using namespace std::string_literals;
+  const std::string elements =
+      "\x01\x01\x00\x01\x01\x01\x81\x66\x02\x00\x01"s + "\x02\x01\x00\x01\x00\x01\x81\x76\x02\x04\x01"s;
+  return le(elements.size() + 7, 4) + le(10, 2) + elements + "\xFF";
+}
+// A stream of two such nodes, and a group "g" whose consumer "c" has an entry pending.
+struct StreamBytes {
+  std::string nodes = length(2) + str(stream_id(1, 0)) + str(stream_node_bytes()) + str(stream_id(5, 1)) +
+                      str(stream_node_bytes());
+  std::string facts =
+      length(2) + length(5) + length(1) + length(1) + length(0) + length(0) + length(0) + length(2);
+  std::string group = str("g") + length(5) + length(1) + length(2);
+  std::string pending = length(1) + stream_id(5, 1) + le(1000, 8) + length(1);
+  std::string consumers = length(1) + str("c") + le(1000, 8) + length(1) + stream_id(5, 1);
+
+  std::string all() const { return nodes + facts + length(1) + group + pending + consumers; }
+};
+
+void expect_corrupt(const StreamBytes& bytes, const std::string& detail) {
+  expect_refused(one_key(RdbType::kStreamListpacks2, bytes.all(), 10), Errc::kCorruption, detail);
+}
+
+TEST(RdbFormats, Streams) {
+  const Loaded loaded = load_bytes(one_key(RdbType::kStreamListpacks2, StreamBytes().all(), 10));
+  ASSERT_TRUE(loaded.status) << loaded.report.detail;
+  const Strings expected = {"XADD 1-0 f v",
+                            "XADD 5-1 f v",
+                            "XSETID 5-1 ENTRIESADDED 2 MAXDELETEDID 0-0",
+                            "XGROUP CREATE g 5-1 ENTRIESREAD 2",
+                            "XGROUP CREATECONSUMER g c",
+                            "XCLAIM g c 0 5-1 TIME 1000 RETRYCOUNT 1 FORCE JUSTID"};
+  EXPECT_EQ(loaded.contents().at("0:k").elements, expected);
+}
+
+TEST(RdbFormats, StreamsThatLieAreRefused) {
+  StreamBytes b;
+  b.nodes = length(1) + str("short") + str(stream_node_bytes());
+  expect_corrupt(b, "a stream node's ID");
+  b = {};
+  b.nodes = length(2) + str(stream_id(5, 1)) + str(stream_node_bytes()) + str(stream_id(1, 0)) +
+            str(stream_node_bytes());
+  expect_corrupt(b, "stream nodes out of order");
+  b = {};
+  b.nodes[b.nodes.size() - 2] ^= 1;
+  expect_corrupt(b, "malformed stream node");
+  b = {};
+  b.facts[0] = 3;
+  expect_corrupt(b, "number of a stream's entries");
+  b = {};
+  b.facts[1] = 4;
+  expect_corrupt(b, "a stream's last ID");
+  b = {};
+  b.pending[0] = 2;
+  b.pending += b.pending.substr(1);
+  expect_corrupt(b, "a pending entry comes twice");
+  b = {};
+  b.consumers = length(1) + str("c") + le(1000, 8) + length(1) + stream_id(1, 0);
+  expect_corrupt(b, "a consumer's entry that is not pending");
+  b.consumers =
+      length(2) + StreamBytes().consumers.substr(1) + str("d") + le(0, 8) + length(1) + stream_id(5, 1);
+  expect_corrupt(b, "a pending entry of two consumers");
+  b.consumers = length(2) + StreamBytes().consumers.substr(1) + StreamBytes().consumers.substr(1);
+  expect_corrupt(b, "a consumer comes twice");
+  b.consumers = length(0);
+  expect_corrupt(b, "a pending entry without a consumer");
+  b = {};
+  b.group[b.group.size() - 1] = '\x81';
+  b.group += std::string("\x80", 1) + std::string(7, '\0');
+  expect_corrupt(b, "entries that a group has read");
+}
+
 TEST(RdbFormats, UnsupportedThingsAreNamed) {
   const auto refused = [](RdbType type, const std::string& detail) {
     expect_refused(one_key(type, str("whatever"), 12), Errc::kUnsupported, detail);
   };
-  refused(RdbType::kStreamListpacks, "stream at key \"k\"");
-  refused(RdbType::kStreamListpacks2, "stream at key \"k\"");
-  refused(RdbType::kStreamListpacks3, "stream at key \"k\"");
   refused(RdbType::kModulePreGa, "module value at key \"k\"");
   refused(RdbType::kModule2, "module value at key \"k\"");
   refused(RdbType::kHashMetadataPreGa, "hash with expiring fields at key \"k\"");

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "data/stream.h"
 #include "keyspace/keyspace.h"
 #include "persistence/rdb_load.h"
 #include "persistence/rdb_save.h"
@@ -56,6 +57,15 @@ uint64_t read_all(const Entry& entry) {
       hash_visit(entry.value(),
                  [&](const Element& field, const Element& value) { note(field), note(value); });
       break;
+    case Type::kStream: {
+      const StreamValue& stream = StreamValue::of(entry.value());
+      uint64_t entries = 0;
+      for (StreamCursor at(stream, kStreamIdMin, kStreamIdMax); !at.done(); at.next(), ++entries)
+        at.visit([&](const Element& field, const Element& value) { note(field), note(value); });
+      require(entries == stream.length());
+      for (const StreamGroup* group : stream.groups()) group->check();
+      break;
+    }
     default:
       zset_visit(entry.value(), 0, zset_size(entry.value()), true, [&](const Element& member, double score) {
         require(score == score);

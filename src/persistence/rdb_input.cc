@@ -9,6 +9,7 @@
 
 #include "base/endian.h"
 #include "data/blob.h"
+#include "persistence/rdb_stream.h"
 #include "text/numbers.h"
 
 namespace strata {
@@ -299,6 +300,10 @@ bool rdb_skim_value(RdbInput& input, RdbType type) {
       Bytes first;
       return input.bytes(8, &first) && input.skip_string();
     }
+    case RdbType::kStreamListpacks:
+    case RdbType::kStreamListpacks2:
+    case RdbType::kStreamListpacks3:
+      return rdb_skim_stream(input, type);
     default:
       return input.skip_string();
   }
@@ -324,6 +329,9 @@ bool rdb_is_known(RdbType type) {
     case RdbType::kSetListpack:
     case RdbType::kHashMetadata:
     case RdbType::kHashListpackEx:
+    case RdbType::kStreamListpacks:
+    case RdbType::kStreamListpacks2:
+    case RdbType::kStreamListpacks3:
       return true;
     default:
       return false;
@@ -335,10 +343,6 @@ const char* rdb_unsupported_name(RdbType type) {
     case RdbType::kModulePreGa:
     case RdbType::kModule2:
       return "module value";
-    case RdbType::kStreamListpacks:
-    case RdbType::kStreamListpacks2:
-    case RdbType::kStreamListpacks3:
-      return "stream";
     case RdbType::kHashMetadataPreGa:
     case RdbType::kHashListpackExPreGa:
       return "hash with expiring fields";

@@ -93,7 +93,7 @@ bool rdb_skim_value(RdbInput& input, RdbType type);
 
 // Types that Strata loads.
 bool rdb_is_known(RdbType type);
-// What a type is called that Strata does not have: "stream"; null for what is no type at all.
+// What a type is called that Strata does not have: "module value"; null for what is no type at all.
 const char* rdb_unsupported_name(RdbType type);
 
 }  // namespace strata

@@ -32,7 +32,7 @@ struct RdbCounts {
   uint64_t keys = 0;
   uint64_t deadlines = 0;
   uint64_t empty = 0;
-  std::array<uint64_t, 5> types{};
+  std::array<uint64_t, kTypeCount> types{};
 
   void add(const RdbCounts& other);
   void add_record(const RdbRecord& record, RdbLoaded loaded);

@@ -68,6 +68,10 @@ Type type_of(RdbType type) {
     case RdbType::kZsetZiplist:
     case RdbType::kZsetListpack:
       return Type::kZset;
+    case RdbType::kStreamListpacks:
+    case RdbType::kStreamListpacks2:
+    case RdbType::kStreamListpacks3:
+      return Type::kStream;
     default:
       return Type::kHash;
   }
@@ -101,7 +105,7 @@ class Verifier {
       return RdbLoaded::kLoaded;
     }
     TRY_ASSIGN(Value value, rdb_decode(record, context, options_.limits));
-    const bool empty = rdb_value_size(value) == 0;
+    const bool empty = rdb_is_empty(value);
     while (!destroy_some(value, context.heap, SIZE_MAX)) {
     }
     return empty ? RdbLoaded::kEmpty : RdbLoaded::kLoaded;

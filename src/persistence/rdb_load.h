@@ -53,7 +53,7 @@ struct RdbLoadReport {
   uint64_t key_count = 0;
   uint64_t deadline_count = 0;
   uint64_t empty_count = 0;               // keys dropped because their value had no elements
-  std::array<uint64_t, 5> type_counts{};  // by Type
+  std::array<uint64_t, kTypeCount> type_counts{};  // by Type
   bool checksum_verified = false;         // false when the file has none or `checksum` was off
   RdbAuxFields aux;
   std::string detail;  // after a failure

@@ -17,7 +17,7 @@ bool RdbPlainDecoder::handles(RdbType type) {
     case RdbType::kListQuicklist2:
       return true;
     default:
-      return false;
+      return rdb_is_stream(type);
   }
 }
 
@@ -45,6 +45,11 @@ Status RdbPlainDecoder::begin() {
 }
 
 Result<bool> RdbPlainDecoder::step(size_t budget) {
+  if (rdb_is_stream(type_)) {
+    auto* stream = std::get_if<RdbStreamDecoder>(&builder_);
+    if (stream == nullptr) stream = &builder_.emplace<RdbStreamDecoder>(context_, type_, input_);
+    return stream->step(budget);
+  }
   if (std::holds_alternative<std::monostate>(builder_)) TRY(begin());
   const bool has_nodes = type_ == RdbType::kListQuicklist || type_ == RdbType::kListQuicklist2;
   if (has_nodes && budget != SIZE_MAX) budget = 1;
@@ -118,6 +123,7 @@ Result<Value> RdbPlainDecoder::finish() {
   if (auto* list = std::get_if<RdbListBuilder>(&builder_)) return list->finish();
   if (auto* set = std::get_if<RdbSetBuilder>(&builder_)) return set->finish();
   if (auto* hash = std::get_if<RdbHashBuilder>(&builder_)) return hash->finish();
+  if (auto* stream = std::get_if<RdbStreamDecoder>(&builder_)) return stream->finish();
   return std::get<RdbZsetBuilder>(builder_).finish();
 }
 
@@ -126,6 +132,7 @@ Value RdbPlainDecoder::take() {
   if (auto* set = std::get_if<RdbSetBuilder>(&builder_)) return set->take();
   if (auto* hash = std::get_if<RdbHashBuilder>(&builder_)) return hash->take();
   if (auto* zset = std::get_if<RdbZsetBuilder>(&builder_)) return zset->take();
+  if (auto* stream = std::get_if<RdbStreamDecoder>(&builder_)) return stream->take();
   return {Type::kString, Encoding::kInt, nullptr};
 }
 

@@ -15,6 +15,7 @@
 
 #include "persistence/rdb_builders.h"
 #include "persistence/rdb_input.h"
+#include "persistence/rdb_stream.h"
 
 namespace strata {
 
@@ -53,7 +54,9 @@ class RdbPlainDecoder {
   RdbInput input_;
   uint64_t left_ = 0;               // elements, or nodes
   uint64_t first_deadline_ms_ = 0;  // of a hash's fields
-  std::variant<std::monostate, RdbListBuilder, RdbSetBuilder, RdbHashBuilder, RdbZsetBuilder> builder_;
+  std::variant<std::monostate, RdbListBuilder, RdbSetBuilder, RdbHashBuilder, RdbZsetBuilder,
+               RdbStreamDecoder>
+      builder_;
   std::string scratch_;
   std::string second_scratch_;
 };

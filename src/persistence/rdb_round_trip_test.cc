@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
 
 #include "persistence/rdb_test_support.h"
 
@@ -69,6 +70,92 @@ TEST_P(RdbRoundTrip, Everything) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, RdbRoundTrip, testing::Range<uint64_t>(1, 13));
+
+// Times and what is nobody's, which commands cannot make.
+class RdbStream : public testing::TestWithParam<uint32_t> {
+ protected:
+  StreamValue& only_stream(Keyspace& keyspace) {
+    const Key key = keyspace.key("s");
+    return StreamValue::of(database_for(keyspace, 0, key).find(key)->value());
+  }
+  // A stream named "s" in a keyspace of one shard.
+  std::unique_ptr<Keyspace> make(const std::function<void(Heap&, StreamValue&)>& fill) {
+    auto keyspace = make_keyspace();
+    const Key key = keyspace->key("s");
+    Heap& heap = keyspace->shard(0).heap();
+    StreamValue* stream = StreamValue::create(heap);
+    fill(heap, *stream);
+    EXPECT_TRUE(database_for(*keyspace, 0, key).put(key, stream->value(), kNoDeadline));
+    return keyspace;
+  }
+  Loaded travel(Keyspace& keyspace) {
+    SimFileSystem fs;
+    const RdbSaveOptions save{.writer = {.version = GetParam()}, .aux = {}, .progress = {}};
+    EXPECT_TRUE(rdb_save(fs, "dump.rdb", keyspace, save));
+    Loaded loaded = load_bytes(bytes_of(fs, "dump.rdb"));
+    EXPECT_TRUE(loaded.status) << loaded.report.detail;
+    return loaded;
+  }
+};
+
+TEST_P(RdbStream, TimesAndOwners) {
+  for (bool has_nameless : {false, true}) {
+    auto keyspace = make([&](Heap& heap, StreamValue& stream) {
+      const Bytes pairs[] = {"f", "v"};
+      for (uint64_t i = 1; i <= 300; ++i) ASSERT_TRUE(stream.append(heap, {}, {i, 0}, pairs));
+      ASSERT_TRUE(stream.erase(heap, {7, 0}));
+      StreamGroup* group = stream.create_group(heap, "g", {200, 0}, 199).value();
+      StreamConsumer* ann = group->create_consumer(heap, "ann", 1234);
+      ann->active_ms = 1200;
+      StreamConsumer* nameless = has_nameless ? group->create_consumer(heap, "", 99) : nullptr;
+      for (uint64_t i = 1; i <= 150; ++i) {
+        StreamConsumer* owner = i % 5 == 0 ? nullptr : i % 5 == 1 && has_nameless ? nameless : ann;
+        ASSERT_TRUE(group->assign(heap, {i, 0}, owner, owner == nullptr ? 0 : 5'000, i));
+      }
+    });
+    const Loaded loaded = travel(*keyspace);
+    StreamValue& stream = only_stream(*loaded.keyspace);
+    EXPECT_EQ(stream_commands(stream), stream_commands(only_stream(*keyspace)));
+    StreamGroup* group = stream.find_group("g");
+    group->check();
+    EXPECT_EQ(group->unowned_count(), 30u);
+    EXPECT_EQ(group->consumers().size(), has_nameless ? 2u : 1u);
+    EXPECT_EQ(group->find_consumer("ann")->seen_ms, 1234);
+    EXPECT_EQ(group->find_consumer("ann")->active_ms, GetParam() >= 11 ? 1200 : 1234);
+    EXPECT_EQ(group->find_pending({150, 0})->deliveries, 150u);
+  }
+}
+
+TEST_P(RdbStream, EmptyOnesStay) {
+  auto keyspace = make([](Heap&, StreamValue& stream) { stream.set_last_id({5, 5}); });
+  const Loaded loaded = travel(*keyspace);
+  EXPECT_EQ(loaded.report.empty_count, 0u);
+  EXPECT_EQ(only_stream(*loaded.keyspace).last_id(), (StreamId{5, 5}));
+}
+
+// XSETID may set the last ID below that of a deleted entry, whose place in the last node is then behind.
+TEST_P(RdbStream, IdsBelowADeletedOne) {
+  auto keyspace = make([](Heap& heap, StreamValue& stream) {
+    const Bytes pairs[] = {"f", "v"};
+    for (uint64_t i : {1, 9}) ASSERT_TRUE(stream.append(heap, {}, {i, 0}, pairs));
+    ASSERT_TRUE(stream.erase(heap, {9, 0}));
+    stream.set_last_id({2, 0});
+  });
+  for (int turn = 0; turn < 3; ++turn) {
+    Loaded loaded = travel(*keyspace);
+    StreamValue& stream = only_stream(*loaded.keyspace);
+    const Bytes pairs[] = {"f", "v"};
+    const StreamId id = stream.next_id_in(3).value();
+    ASSERT_TRUE(stream.append(loaded.keyspace->shard(0).heap(), {}, id, pairs));
+    EXPECT_TRUE(stream.contains(id));
+    EXPECT_TRUE(stream.contains({1, 0}));
+    EXPECT_FALSE(stream.contains({9, 0}));
+    EXPECT_EQ(stream.node_count(), 2u);
+    keyspace = std::move(loaded.keyspace);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Versions, RdbStream, testing::Values(10u, 11u, 12u));
 
 TEST(Rdb, ValuesLargerThanAChunk) {
   auto keyspace = make_keyspace(4);

@@ -16,6 +16,7 @@
 #include "base/crc.h"
 #include "base/endian.h"
 #include "base/random.h"
+#include "data/stream.h"
 #include "keyspace/keyspace.h"
 #include "persistence/rdb_load.h"
 #include "persistence/rdb_save.h"
@@ -26,7 +27,8 @@ namespace strata::rdb_test {
 
 using Strings = std::vector<std::string>;
 
-// "string embstr -1" and the elements; sets and hashes sorted.
+// "string embstr -1" and the elements; sets and hashes sorted. Of streams: the commands that make them,
+// without the key.
 struct Held {
   std::string kind;
   int64_t deadline_ms;
@@ -43,6 +45,42 @@ inline std::string text_of(const Element& element) {
 inline std::string score_text(double score) {
   char out[kDoubleTextBytes];
   return std::string(out, print_double(score, out));
+}
+
+inline std::string text_of(StreamId id) { return std::to_string(id.ms) + "-" + std::to_string(id.sequence); }
+
+inline void note_pending(const std::string& group, const StreamConsumer& consumer, Strings& out) {
+  for (auto at = StreamGroup::pending_from(consumer, kStreamIdMin); !at.done(); at.next()) {
+    out.push_back("XCLAIM " + group + " " + std::string(consumer.name()) + " 0 " + text_of(at->id) +
+                  " TIME " + std::to_string(at->delivery_ms) + " RETRYCOUNT " +
+                  std::to_string(at->deliveries) + " FORCE JUSTID");
+  }
+}
+
+inline Strings stream_commands(const StreamValue& stream) {
+  Strings out;
+  for (StreamCursor at(stream, kStreamIdMin, kStreamIdMax); !at.done(); at.next()) {
+    std::string line = "XADD " + text_of(at.id());
+    at.visit([&](const Element& field, const Element& value) {
+      line += " " + text_of(field) + " " + text_of(value);
+    });
+    out.push_back(line);
+  }
+  out.push_back("XSETID " + text_of(stream.last_id()) + " ENTRIESADDED " +
+                std::to_string(stream.entries_added()) + " MAXDELETEDID " + text_of(stream.max_deleted_id()));
+  for (const StreamGroup* group : stream.groups()) {
+    const std::string name(group->name());
+    out.push_back("XGROUP CREATE " + name + " " + text_of(group->last_id) + " ENTRIESREAD " +
+                  std::to_string(group->entries_read));
+    for (const StreamConsumer* consumer : group->consumers()) {
+      out.push_back("XGROUP CREATECONSUMER " + name + " " + std::string(consumer->name()));
+      note_pending(name, *consumer, out);
+    }
+    for (auto at = group->pending_from(kStreamIdMin); !at.done(); at.next()) {
+      if (at->consumer == nullptr) out.push_back("XNACK " + name + " " + text_of(at->id));
+    }
+  }
+  return out;
 }
 
 inline Strings elements_of(const Entry& entry) {
@@ -65,6 +103,8 @@ inline Strings elements_of(const Entry& entry) {
       });
       std::sort(out.begin(), out.end());
       break;
+    case Type::kStream:
+      return stream_commands(StreamValue::of(entry.value()));
     default:
       zset_visit(entry.value(), 0, zset_size(entry.value()), false, [&](const Element& member, double score) {
         out.push_back(text_of(member) + " @ " + score_text(score));
@@ -74,7 +114,7 @@ inline Strings elements_of(const Entry& entry) {
 }
 
 inline Contents contents_of(Keyspace& keyspace) {
-  static constexpr const char* kTypeNames[] = {"string", "list", "set", "zset", "hash"};
+  static constexpr const char* kTypeNames[] = {"string", "list", "set", "zset", "hash", "stream"};
   Contents contents;
   for (uint16_t db = 0; db < keyspace.database_count(); ++db) {
     for (uint32_t shard = 0; shard < keyspace.shard_count(); ++shard) {
@@ -226,7 +266,7 @@ class RandomFiller {
                                    : kNoDeadline;
       const auto put = [&](const Value& value) { EXPECT_TRUE(shard.database(db).put(key, value, deadline)); };
       const uint64_t size = 1 + random_.below(random_.one_in(4) ? 600 : 20);
-      switch (random_.below(6)) {
+      switch (random_.below(7)) {
         case 0:
           put(random_list(shard, size));
           break;
@@ -238,6 +278,9 @@ class RandomFiller {
           break;
         case 3:
           put(random_zset(shard, size));
+          break;
+        case 4:
+          put(random_stream(shard.heap(), size));
           break;
         default:
           EXPECT_TRUE(shard.database(db).set_string(key, random_text(random_), deadline));
@@ -282,6 +325,42 @@ class RandomFiller {
       EXPECT_TRUE(zset_add(shard.data(), limits_.zset, value, score, random_text(random_)));
     }
     return value;
+  }
+
+  // Words without spaces, and entries that are all there where they are pending: so that commands can make
+  // it.
+  Value random_stream(Heap& heap, uint64_t size) {
+    StreamValue* stream = StreamValue::create(heap);
+    std::vector<StreamId> ids;
+    StreamId id{random_.below(1ull << 41), 1 + random_.below(5)};
+    for (; size > 0; --size) {
+      const std::string value = "v" + std::to_string(random_.next() >> random_.below(64));
+      const Bytes pairs[] = {random_.one_in(9) ? "other" : "field", value, "7", "12345"};
+      EXPECT_TRUE(stream->append(heap, {}, id, pairs));
+      ids.push_back(id);
+      id =
+          random_.one_in(2) ? StreamId{id.ms, id.sequence + 1} : StreamId{id.ms + random_.below(1000) + 1, 0};
+    }
+    for (uint64_t deleted = random_.below(ids.size()); random_.one_in(2) && deleted > 0; --deleted) {
+      const size_t at = random_.below(ids.size());
+      EXPECT_TRUE(stream->erase(heap, ids[at]));
+      ids.erase(ids.begin() + static_cast<std::ptrdiff_t>(at));
+    }
+    for (uint64_t group = random_.below(3); group > 0; --group) random_group(heap, *stream, group, ids);
+    return stream->value();
+  }
+  void random_group(Heap& heap, StreamValue& stream, uint64_t number, const std::vector<StreamId>& ids) {
+    const int64_t read = random_.one_in(2) ? kEntriesReadUnknown : static_cast<int64_t>(ids.size() / 2);
+    StreamGroup* group =
+        stream.create_group(heap, "group" + std::to_string(number), ids[ids.size() / 2], read).value();
+    for (uint64_t consumers = random_.below(4); consumers > 0; --consumers) {
+      StreamConsumer* consumer = group->create_consumer(heap, "c" + std::to_string(consumers), 1 << 20);
+      for (StreamId id : ids) {
+        if (!random_.one_in(3)) continue;
+        const auto delivery_ms = static_cast<int64_t>(random_.below(1ull << 40));
+        EXPECT_TRUE(group->assign(heap, id, consumer, delivery_ms, 1 + random_.below(5)));
+      }
+    }
   }
 
   Random random_;

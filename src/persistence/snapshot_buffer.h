@@ -32,6 +32,7 @@ class SnapshotBuffer {
   void opcode(RdbOpcode opcode) { bytes_.push_back(static_cast<char>(opcode)); }
   void type(RdbType type) { bytes_.push_back(static_cast<char>(type)); }
   void length(uint64_t value);
+  void raw(Bytes bytes) { bytes_.append(bytes); }
   void string(Bytes string, Blob* blob = nullptr);
   void element(const Element& element);
   void binary_double(double value);

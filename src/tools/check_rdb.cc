@@ -24,7 +24,8 @@ CheckReport check_rdb(FileSystem& fs, const std::string& path, bool fix, const S
   RdbLoadReport report;
   const Status verified = rdb_verify(*file, 0, UINT16_MAX, options, &report);
   const uint64_t size = file->size().value_or(0);
-  static constexpr const char* kTypes[] = {"strings", "lists", "sets", "sorted_sets", "hashes"};
+  static constexpr const char* kTypes[] = {"strings", "lists", "sets", "sorted_sets", "hashes", "streams"};
+  static_assert(std::size(kTypes) == kTypeCount);
   out.facts["bytes"] = size;
   out.facts["version"] = report.version;
   out.facts["keys"] = report.key_count;

@@ -53,6 +53,10 @@ const char* type_name(RdbType type) {
     case RdbType::kZsetZiplist:
     case RdbType::kZsetListpack:
       return "zset";
+    case RdbType::kStreamListpacks:
+    case RdbType::kStreamListpacks2:
+    case RdbType::kStreamListpacks3:
+      return "stream";
     default:
       return "hash";
   }
