@@ -240,10 +240,10 @@ def requests_of(work, quick):
     return max(work.requests(quick), (CLIENTS if work.pipeline > 1 else 10) * work.pipeline)
 
 
-def exists(make, work):
+def exists(make, command):
     """Whether the server has the command."""
     with make() as server:
-        reply = server.connect().command("COMMAND", "INFO", work.command[0])
+        reply = server.connect().command("COMMAND", "INFO", command)
         return reply.value[0].value is not None
 
 
@@ -260,6 +260,10 @@ LARGE_WEIGHTS = {
     "hash": (b"HSET", lambda number: (b"field_%08d" % number, b"value%03d" % (number % 1000))),
     "set": (b"SADD", lambda number: (b"member%08d" % number,)),
 }
+
+
+def fill_stream(connection):
+    pipeline(connection, ((b"XADD", b"stream", b"*", b"field", b"value%03d" % (number % 1000)) for number in range(FILL_KEYS)))
 
 
 def weigh(make, fill, count):
@@ -285,6 +289,8 @@ def print_weights(options, makers):
     row(*["---"] * 4)
     rows = [(f"{name} (each)", small_values(*how), SMALL_VALUES) for name, how in WEIGHTS.items()]
     rows += [(f"{name} of 1 M (each member)", fill_collection(b"large", FILL_KEYS, *how), FILL_KEYS) for name, how in LARGE_WEIGHTS.items()]
+    if all(exists(make, "XADD") for make in makers):
+        rows.append(("stream of 1 M (each entry)", fill_stream, FILL_KEYS))
     for name, fill, count in rows:
         if options.only.lower() in name.lower():
             ours, theirs = (statistics.median(weigh(make, fill, count) for _ in range(1 if options.quick else 3)) for make in makers)
@@ -296,7 +302,7 @@ def print_types(options, makers):
     row("work (50 clients)", "CPU µs/request", "Redis", "less CPU", "goal")
     row(*["---"] * 5)
     for work in selected(TYPES, options):
-        if not all(exists(make, work) for make in makers):
+        if not all(exists(make, work.command[0]) for make in makers):
             row(work.name, "not there", "", "", "")
             continue
         ours, theirs = measure(work, makers, options)

@@ -8,6 +8,7 @@
 #include "persistence/rdb_input.h"
 #include "persistence/rdb_legacy.h"
 #include "persistence/rdb_plain.h"
+#include "persistence/rdb_producers.h"
 #include "text/numbers.h"
 
 namespace strata {
@@ -181,6 +182,14 @@ Result<Value> rdb_decode(const RdbRecord& record, const DataContext& context, co
   if (!RdbPlainDecoder::handles(record.type)) return Decoder(record, context, limits).run();
   RdbPlainDecoder plain(record, context, limits);
   Result<Value> value = decode_plain(plain);
+  if (value && value->type == Type::kStream && !record.producers.empty()) {
+    StreamValue& stream = StreamValue::of(*value);
+    const Status read = rdb_read_producers(context.heap, record.producers, stream.producers());
+    if (!read) {
+      StreamValue::destroy(context.heap, &stream);
+      value = std::unexpected(read.error());
+    }
+  }
   return located(std::move(value), plain.offset());
 }
 

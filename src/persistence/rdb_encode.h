@@ -24,6 +24,7 @@
 #include "keyspace/entry.h"
 #include "persistence/rdb_encode_stream.h"
 #include "persistence/rdb_format.h"
+#include "persistence/rdb_producers.h"
 
 namespace strata {
 
@@ -40,6 +41,7 @@ class RdbEncoder {
  public:
   RdbEncoder(Out& out, const Entry& entry, uint32_t version, RdbParts parts = RdbParts::kRecord)
       : out_(out), entry_(entry), parts_(parts), has_listpacks_(version >= kRdbVersionWithListpack) {
+    if (parts == RdbParts::kRecord && entry.type() == Type::kStream) producers();
     // A deadline that never comes stands for none (Database::clear_deadline).
     const bool has_deadline = parts == RdbParts::kRecord && entry.has_deadline();
     if (has_deadline && entry.deadline_ms() != std::numeric_limits<int64_t>::max()) {
@@ -79,6 +81,13 @@ class RdbEncoder {
   }
 
  private:
+  void producers() {
+    const StreamProducers& of_stream = StreamValue::of(entry_.value()).producers();
+    if (!of_stream.in_use()) return;
+    out_.opcode(RdbOpcode::kAux);
+    out_.string(kRdbProducersField);
+    out_.string(rdb_producers_text(of_stream));
+  }
   void begin_value(uint32_t version) {
     switch (entry_.type()) {
       case Type::kString:

@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "base/crc.h"
 #include "base/endian.h"
+#include "persistence/rdb_producers.h"
 #include "text/quote.h"
 
 namespace strata {
@@ -172,7 +174,10 @@ bool RdbReader::read_aux(RdbInput& input) {
   Bytes name;
   Bytes value;
   if (!input.string(&name, name_scratch) || !input.string(&value, value_scratch)) return false;
-  if (aux_.size() < kRdbAuxFieldsMax && name.size() <= kRdbAuxBytesMax && value.size() <= kRdbAuxBytesMax) {
+  if (name == kRdbProducersField) {
+    producers_ = value;
+  } else if (aux_.size() < kRdbAuxFieldsMax && name.size() <= kRdbAuxBytesMax &&
+             value.size() <= kRdbAuxBytesMax) {
     aux_.emplace_back(name, value);
   }
   return true;
@@ -205,6 +210,8 @@ bool RdbReader::read_record(RdbInput& input, RdbType type, RdbRecord* record) {
   record->payload = rest().substr(from, input.consumed() - from);
   record->type = type;
   record->db = db_;
+  record->producers = {};
+  if (!producers_.empty()) record->producers = chunk_->keys.emplace_back(std::exchange(producers_, {}));
   if (read_key(key, &record->key)) return true;
   const Error error = key.error();
   return input.bad(error.what, error.code);

@@ -56,6 +56,7 @@ struct RdbRecord {
   uint16_t db;
   RdbType type;
   uint8_t frequency;  // 0: not stored
+  Bytes producers;    // of a stream (rdb_producers.h); mostly empty
 };
 
 using RdbAuxFields = std::vector<std::pair<std::string, std::string>>;
@@ -118,6 +119,7 @@ class RdbReader {
   bool ended_ = false;
   uint64_t announced_keys_ = 0;
   RdbAuxFields aux_;
+  std::string producers_;  // what stood in front of the record that comes
   std::string detail_;
 };
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <functional>
 
+#include "persistence/rdb_producers.h"
 #include "persistence/rdb_test_support.h"
 
 namespace strata {
@@ -124,6 +125,52 @@ TEST_P(RdbStream, TimesAndOwners) {
     EXPECT_EQ(group->find_consumer("ann")->active_ms, GetParam() >= 11 ? 1200 : 1234);
     EXPECT_EQ(group->find_pending({150, 0})->deliveries, 150u);
   }
+}
+
+TEST_P(RdbStream, ProducersStandInFront) {
+  auto keyspace = make([](Heap& heap, StreamValue& stream) {
+    ASSERT_TRUE(stream.producers().configure(heap, 50, 40));
+    for (uint64_t i = 1; i <= 100; ++i)
+      ASSERT_TRUE(stream.producers().record(heap, i % 2 ? "odd" : "even", std::to_string(i), {i, 7}, 1));
+    stream.producers().count_duplicate();
+  });
+  const Loaded loaded = travel(*keyspace);
+  const StreamProducers& producers = only_stream(*loaded.keyspace).producers();
+  EXPECT_EQ(producers.duration_s(), 50u);
+  EXPECT_EQ(producers.entries_max(), 40u);
+  EXPECT_EQ(producers.added_count(), 100u);
+  EXPECT_EQ(producers.duplicate_count(), 1u);
+  EXPECT_EQ(producers.tracked_count(), 80u);
+  EXPECT_EQ(producers.find("odd", "99", 1), (StreamId{99, 7}));
+  EXPECT_EQ(producers.find("odd", "19", 1), std::nullopt);
+}
+
+TEST(RdbProducers, LiesAreRefused) {
+  Heap heap;
+  StreamValue* stream = StreamValue::create(heap);
+  StreamProducers& producers = stream->producers();
+  ASSERT_TRUE(producers.record(heap, "a", "1", {1, 1}, 1));
+  ASSERT_TRUE(producers.record(heap, "b", "1", {1, 1}, 1));
+  const std::string text = rdb_producers_text(producers);
+  ASSERT_TRUE(rdb_read_producers(heap, text, producers));
+  EXPECT_EQ(rdb_producers_text(producers), text);
+  for (size_t size = 0; size < text.size(); ++size) {
+    // Between two entries it may end.
+    const bool is_whole = size == 32 || size == 32 + 26;
+    EXPECT_EQ(rdb_read_producers(heap, text.substr(0, size), producers).has_value(), is_whole) << size;
+  }
+  const auto refuses = [&](size_t at, char byte) {
+    std::string changed = text;
+    changed[at] = byte;
+    return !rdb_read_producers(heap, changed, producers);
+  };
+  EXPECT_TRUE(refuses(7, 1));            // a duration of ages
+  EXPECT_TRUE(refuses(8, 0));            // no entry at all
+  EXPECT_TRUE(refuses(32 + 4, 'c'));     // producers out of order
+  EXPECT_TRUE(refuses(32 + 4, 'b'));     // the same entry, the same ID
+  EXPECT_TRUE(refuses(32 + 3, '\x7F'));  // a size beyond the end
+  StreamValue::destroy(heap, stream);
+  EXPECT_EQ(heap.used(), 0u);
 }
 
 TEST_P(RdbStream, EmptyOnesStay) {
