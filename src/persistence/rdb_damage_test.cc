@@ -50,6 +50,20 @@ Status load_file(File& file) {
   return rdb_load(file, 0, *keyspace, {}, &report);
 }
 
+// With a deleted entry, a group, and an entry of each of its two consumers.
+Value small_stream(Heap& heap) {
+  StreamValue* stream = StreamValue::create(heap);
+  const Bytes pairs[] = {"field", "value"};
+  for (uint64_t i = 1; i <= 4; ++i) EXPECT_TRUE(stream->append(heap, {}, {i, 7}, pairs));
+  EXPECT_TRUE(stream->erase(heap, {3, 7}));
+  StreamGroup* group = stream->create_group(heap, "group", {2, 7}, 2).value();
+  for (uint64_t i : {1, 2}) {
+    StreamConsumer* consumer = group->create_consumer(heap, "c" + std::to_string(i), 1000);
+    EXPECT_TRUE(group->assign(heap, {i, 7}, consumer, 1000, i));
+  }
+  return stream->value();
+}
+
 // A small file with every kind of value that we write.
 std::string small_file(bool checksum, size_t bytes_at_least = 0) {
   auto keyspace = make_keyspace();
@@ -84,6 +98,7 @@ std::string small_file(bool checksum, size_t bytes_at_least = 0) {
     put("n" + suffix, numbers, kNoDeadline);
     put("w" + suffix, words, kNoDeadline);
   }
+  put("stream", small_stream(keyspace->shard(0).heap()), kNoDeadline);
   const Key key = keyspace->key("compressed");
   EXPECT_TRUE(database_for(*keyspace, 0, key).set_string(key, std::string(100, 'c'), kNoDeadline));
   RdbSaveOptions options;
@@ -94,7 +109,7 @@ std::string small_file(bool checksum, size_t bytes_at_least = 0) {
     EXPECT_TRUE(rdb_save(fs, "dump.rdb", *keyspace, options));
     std::string bytes = bytes_of(fs, "dump.rdb");
     if (bytes.size() >= bytes_at_least) return bytes;
-    filler.fill(*keyspace, 5);
+    filler.fill(*keyspace, 1);
   }
 }
 
