@@ -9,11 +9,24 @@
 
 namespace strata::packed {
 
-Element stored_form(const Element& element) {
-  if (element.is_integer) return element;
-  std::optional<int64_t> integer = parse_i64(element.bytes);
+namespace {
+
+// Says no to most words at a glance; who is let through may still be none.
+bool may_be_integer(Bytes text) {
+  if (text.empty() || text.size() >= kIntegerTextBytes) return false;
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  return is_digit(text.back()) && (is_digit(text.front()) || text.front() == '-');
+}
+
+Element as_stored(const Element& element) {
+  if (element.is_integer || !may_be_integer(element.bytes)) return element;
+  const std::optional<int64_t> integer = parse_i64(element.bytes);
   return integer ? Element::of(*integer) : element;
 }
+
+}  // namespace
+
+Element stored_form(const Element& element) { return as_stored(element); }
 
 namespace {
 
@@ -104,12 +117,12 @@ uint64_t stored_bytes(const Element& stored) {
 
 uint64_t total_bytes(std::span<const Element> elements) {
   uint64_t total = 0;
-  for (const Element& element : elements) total += stored_bytes(stored_form(element));
+  for (const Element& element : elements) total += stored_bytes(as_stored(element));
   return total;
 }
 
 char* store_element(char* at, const Element& element) {
-  Element stored = stored_form(element);
+  Element stored = as_stored(element);
   char* behind = stored.is_integer ? store_integer(at, stored.integer) : store_string(at, stored.bytes);
   return store_backward(behind, static_cast<uint64_t>(behind - at));
 }
@@ -254,7 +267,7 @@ Position seek(Bytes node, int64_t index) {
 Needle::Needle(Bytes text) : Needle(Element::of(text)) {}
 
 Needle::Needle(const Element& element) : text_(element_text(element, scratch_)) {
-  Element stored = stored_form(element);
+  Element stored = as_stored(element);
   is_integer_ = stored.is_integer;
   integer_ = stored.integer;
 }
@@ -283,7 +296,7 @@ uint32_t count_matches(Bytes node, const Needle& needle) {
 }
 
 uint32_t encoded_bytes(const Element& element) {
-  uint64_t bytes = stored_bytes(stored_form(element));
+  uint64_t bytes = stored_bytes(as_stored(element));
   // Callers add this up and ask fits(); no element can be so large that the answer would change.
   return static_cast<uint32_t>(std::min<uint64_t>(bytes, UINT32_MAX));
 }

@@ -182,7 +182,7 @@ void for_each_collection(Use&& use) {
     ++seen;
     use(record);
   }
-  EXPECT_EQ(seen, 10);
+  EXPECT_EQ(seen, 11);
 }
 
 void destroy(Result<Value> value, Heap& heap) {
