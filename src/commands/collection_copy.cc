@@ -9,6 +9,7 @@ namespace {
 
 // Elements in a node of a list of small ones; a budget of elements becomes one of nodes.
 constexpr size_t kElementsPerNode = 512;
+constexpr size_t kEntriesPerNode = 64;  // of a stream; a pending entry counts as much
 
 }  // namespace
 
@@ -100,7 +101,7 @@ Result<bool> CollectionCopy::step_set(size_t budget) {
 
 Result<bool> CollectionCopy::step_stream(size_t budget) {
   if (!stream_) stream_.emplace(StreamValue::of(from_), data_.heap);
-  return stream_->step(budget);
+  return stream_->step(std::max<size_t>(1, budget / kEntriesPerNode));
 }
 
 Result<bool> CollectionCopy::step_zset(size_t budget) {

@@ -43,7 +43,7 @@ size_t element_count(const Value& value) {
     case Type::kZset:
       return zset_size(value);
     case Type::kStream:
-      return StreamValue::of(value).part_count();
+      return StreamValue::of(value).length() + StreamValue::of(value).part_count();
   }
   return 1;
 }
