@@ -43,7 +43,8 @@ struct Key;
 class BlockedCommand {
  public:
   virtual ~BlockedCommand() = default;
-  // The key is live and of the type that was asked for; with `on_deletion` it may also be missing (null).
+  // The key is live and of the type that was asked for; with `on_deletion` it may also be missing (null) or of
+  // another type.
   virtual bool can_serve(const Key& key, const Entry* entry) const;
   virtual void serve(Context& context, const Key& key) = 0;
   // What Redis replies after the timeout, and after CLIENT UNBLOCK.

@@ -32,6 +32,7 @@ void append_resp(std::string& out, std::span<const Bytes> args) {
 Entry* Context::find_in(const Key& key, uint16_t db) {
   Entry* entry = shard(key).find_live(db, key, now_ms_, environment_.sink);
   if (entry) database(key, db).before_change(*entry);
+  if (!entry) note_ready(key, db);  // it may have expired just now
   return entry;
 }
 
@@ -39,6 +40,7 @@ Entry* Context::find(const Key& key) {
   Entry* entry = shard(key).find_live(db_, key, now_ms_, environment_.sink);
   count_one(entry ? environment_.counters.hits : environment_.counters.misses);
   mark_access(entry);
+  if (!entry) note_ready(key, db_);  // it may have expired just now
   return entry;
 }
 
@@ -98,6 +100,15 @@ void Context::note_ready_slow(Shard& owner, const Key& key, uint16_t db) {
 void Context::effect(std::span<const Bytes> args) {
   if (environment_.sink) append_resp(effects_, args);
   ++effects_count_;
+}
+
+void Context::effects(std::string&& resp, size_t count) {
+  if (environment_.sink && effects_.empty()) {
+    effects_ = std::move(resp);
+  } else if (environment_.sink) {
+    effects_ += resp;
+  }
+  effects_count_ += static_cast<uint32_t>(count);
 }
 
 uint64_t Context::propagate(EffectSink& sink, Bytes canonical_raw) {

@@ -74,6 +74,7 @@ void Shard::expire(uint16_t db, const Key& key, EffectSink* sink) {
   }
   watches_.touch(db, key.name);
   expired_count.store(expired_count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  if (!waiters_.empty()) waiters_.note_gone(db, key.name);
   database(db).erase(key);
   ask_for_cleaning();
 }

@@ -54,6 +54,11 @@ WaiterTable::Queue* WaiterTable::find(uint16_t db, Bytes key) {
   return found == queues_.end() ? nullptr : &found->second;
 }
 
+void WaiterTable::note_gone(uint16_t db, Bytes key) {
+  const Queue* queue = find(db, key);
+  if (queue && queue->wants(std::nullopt)) gone_.emplace_back(db, key);
+}
+
 void WaiterTable::drop_if_empty(uint16_t db, Bytes key) {
   auto found = queues_.find(name_of(db, key));
   if (found == queues_.end() || !found->second.registrations_.empty()) return;

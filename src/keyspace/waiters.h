@@ -27,6 +27,8 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "base/bytes.h"
 #include "data/value.h"
@@ -47,7 +49,8 @@ class KeyWaiter {
   std::atomic<bool> is_claimed_{false};
 };
 
-// What may serve a waiter: a key of this type, or (XREADGROUP, for which that is an error) none at all.
+// What may serve a waiter: a key of this type, or (XREADGROUP, for which that is an error) none at all or one
+// of another type.
 struct WaitWish {
   Type type;
   bool on_deletion = false;
@@ -62,7 +65,7 @@ class WaiterTable {
   class Queue {
    public:
     bool wants(std::optional<Type> type) const {
-      return type ? of_type_[static_cast<size_t>(*type)] > 0 : on_deletion_ > 0;
+      return on_deletion_ > 0 || (type && of_type_[static_cast<size_t>(*type)] > 0);
     }
     std::list<Registration>& registrations() { return registrations_; }
 
@@ -91,6 +94,11 @@ class WaiterTable {
       if (name_db(name) == db) visit(Bytes(name).substr(sizeof(uint16_t)));
     }
   }
+  // Keys whose time has come are deleted where nobody serves: they are remembered here, if somebody waits for
+  // that, and served by whoever asks next.
+  void note_gone(uint16_t db, Bytes key);
+  bool has_gone() const { return !gone_.empty(); }
+  std::vector<std::pair<uint16_t, std::string>> take_gone() { return std::exchange(gone_, {}); }
   // For INFO, by any thread.
   uint32_t key_count() const { return key_count_.load(std::memory_order_relaxed); }
 
@@ -99,6 +107,7 @@ class WaiterTable {
   static uint16_t name_db(const std::string& name);
 
   std::unordered_map<std::string, Queue> queues_;  // by two bytes of database, then the key
+  std::vector<std::pair<uint16_t, std::string>> gone_;
   std::atomic<uint32_t> key_count_{0};
 };
 

@@ -135,6 +135,8 @@ class Dispatcher {
   // everything else that a command has to do there: afterwards the context is about nobody.
   void serve_waiters(const ShardSet& held);
   void serve_keys(const ShardSet& held, std::deque<ReadyKey> ready);
+  // Those who wait for keys that have expired. The shard is held.
+  void serve_gone(Shard& shard);
 
   void note_hold(const RegisteredCommand& command, uint64_t cycles);
   void record(const RegisteredCommand& command, std::span<const Bytes> args, Session& session, uint64_t count,

@@ -78,6 +78,15 @@ void Dispatcher::serve_waiters(const ShardSet& held) {
   serve_keys(held, std::move(ready));
 }
 
+void Dispatcher::serve_gone(Shard& shard) {
+  std::deque<ReadyKey> ready;
+  for (auto& [db, name] : shard.waiters().take_gone()) ready.push_back({db, std::move(name)});
+  ShardSet held;
+  held.add(shard.index());
+  prepare_context();
+  serve_keys(held, std::move(ready));
+}
+
 void Dispatcher::serve_keys(const ShardSet& held, std::deque<ReadyKey> ready) {
   Serving serving{.held = held, .ready = std::move(ready)};
   context_.set_may_slice(false);
@@ -113,7 +122,7 @@ bool Dispatcher::serve_key(Serving& serving) {
     }
     const Entry* entry = shard.find_live(ready.db, key, now_ms(), server_.sink());
     if (!queue->wants(entry ? std::optional(entry->type()) : std::nullopt)) break;
-    const bool suits = entry ? entry->type() == at->wish.type : at->wish.on_deletion;
+    const bool suits = (entry && entry->type() == at->wish.type) || at->wish.on_deletion;
     if (!suits || !waiter->request().command->can_serve(key, entry)) {
       ++at;
       continue;

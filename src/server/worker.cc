@@ -212,6 +212,7 @@ bool Worker::keep_house() {
       continue;
     }
     if (due) more |= !shard.expire_due(now_ms, kExpireSlice, server_.sink());
+    if (shard.waiters().has_gone()) dispatcher_->serve_gone(shard);
     if (shard.needs_cleaning()) more |= !shard.clean(kCleanSlice);
     next_due_ms = std::min(next_due_ms, shard.next_due_ms());
     dispatcher_->runner().leave(shard);
