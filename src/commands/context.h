@@ -150,6 +150,8 @@ class Context {
   // What is logged instead of the command itself.
   void effect(std::span<const Bytes> args);
   void effect(std::initializer_list<Bytes> args) { effect(std::span(args.begin(), args.size())); }
+  // The same, for many at once: `count` commands as RESP.
+  void effects(std::string&& resp, size_t count);
   // Takes back what was stated so far.
   void clear_effects() {
     effects_.clear();

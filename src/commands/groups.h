@@ -16,5 +16,6 @@ extern const CommandGroup kSortedSetGroup;
 extern const CommandGroup kBitmapGroup;
 extern const CommandGroup kHyperLogLogGroup;
 extern const CommandGroup kGeoGroup;
+extern const CommandGroup kStreamGroup;
 
 }  // namespace strata

@@ -138,7 +138,7 @@ const RegisteredCommand* Registry::resolve(std::span<const Bytes> args) const {
 std::span<const CommandGroup* const> data_command_groups() {
   static constexpr const CommandGroup* kGroups[] = {
       &kStringGroup, &kGenericGroup,   &kKeyspaceGroup, &kListGroup,        &kHashGroup,
-      &kSetGroup,    &kSortedSetGroup, &kBitmapGroup,   &kHyperLogLogGroup, &kGeoGroup,
+      &kSetGroup,    &kSortedSetGroup, &kBitmapGroup,   &kHyperLogLogGroup, &kGeoGroup, &kStreamGroup,
   };
   return kGroups;
 }

@@ -9,7 +9,7 @@
 #include "server/client_list.h"
 #include "server/connection.h"
 #include "server/durability_commands.h"
-#include "server/help.h"
+#include "commands/help.h"
 #include "server/server.h"
 #include "server/waiting.h"
 #include "server/worker.h"

@@ -3,7 +3,7 @@
 #include "commands/context.h"
 #include "commands/keys.h"
 #include "server/command_reply.h"
-#include "server/help.h"
+#include "commands/help.h"
 #include "server/server.h"
 #include "server/server_tables.h"
 #include "text/ascii.h"

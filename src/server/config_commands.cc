@@ -5,7 +5,7 @@
 #include "commands/context.h"
 #include "server/client_list.h"
 #include "server/config.h"
-#include "server/help.h"
+#include "commands/help.h"
 #include "server/server.h"
 #include "server/server_tables.h"
 #include "server/worker.h"

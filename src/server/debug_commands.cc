@@ -14,7 +14,7 @@
 #include "server/client_list.h"
 #include "server/debug_digest.h"
 #include "server/debug_reload.h"
-#include "server/help.h"
+#include "commands/help.h"
 #include "server/server.h"
 #include "server/server_tables.h"
 #include "text/ascii.h"

@@ -1,7 +1,7 @@
 // MEMORY. Read from the bottom: the table, then the handlers.
 
 #include "commands/context.h"
-#include "server/help.h"
+#include "commands/help.h"
 #include "server/server_tables.h"
 
 namespace strata {

@@ -1,7 +1,7 @@
 // SLOWLOG. Read from the bottom: the table, then the handlers.
 
 #include "commands/context.h"
-#include "server/help.h"
+#include "commands/help.h"
 #include "server/server.h"
 #include "server/server_tables.h"
 #include "server/slow_log.h"
