@@ -81,6 +81,34 @@ def text(connection, key, elements):
     connection.command("SET", key, b"ab" * (elements // 250))
 
 
+def a_stream(connection, key, elements):
+    """Entries 1-0, 2-0, …"""
+    for first in range(1, elements + 1, BATCH):
+        last = min(first + BATCH - 1, elements)
+        connection.send(b"".join(encode([b"XADD", to_bytes(key), b"%d-0" % number, b"field", b"value:%d" % number])
+                                 for number in range(first, last + 1)))
+        for _ in range(first, last + 1):
+            connection.read()
+
+
+def a_group(connection, key, elements):
+    """A stream all of whose entries are pending."""
+    a_stream(connection, key, elements)
+    connection.command("XGROUP", "CREATE", key, "g", "0")
+    for _ in range(0, elements, 10 * BATCH):
+        connection.command("XREADGROUP", "GROUP", "g", "c", "COUNT", 10 * BATCH, "STREAMS", key, ">")
+
+
+def an_unread_group(connection, key, elements):
+    a_stream(connection, key, elements)
+    connection.command("XGROUP", "CREATE", key, "g", "0")
+
+
+def ids(count, step):
+    """That many IDs of entries, apart from each other."""
+    return [f"{number}-0" for number in range(1, count * step, step)]
+
+
 # name, what is there before each run, the commands
 CASES = [
     ("DEL list", {"a": a_list}, [["DEL", "a"]]),
@@ -115,6 +143,24 @@ CASES = [
     ("ZRANDMEMBER", {"a": a_zset}, [["ZRANDMEMBER", "a", "500000"]]),
     ("ZUNIONSTORE", {"a": a_zset, "b": a_zset}, [["ZUNIONSTORE", "c", "2", "a", "b"]]),
     ("ZRANGESTORE", {"a": a_zset}, [["ZRANGESTORE", "c", "a", "0", "-1"]]),
+    ("DEL stream", {"a": a_group}, [["DEL", "a"]]),
+    ("XRANGE", {"a": a_stream}, [["XRANGE", "a", "-", "+"]]),
+    ("XREVRANGE", {"a": a_stream}, [["XREVRANGE", "a", "+", "-"]]),
+    ("XREAD", {"a": a_stream}, [["XREAD", "STREAMS", "a", "0"]]),
+    ("XTRIM", {"a": a_stream}, [["XTRIM", "a", "MAXLEN", "10"]]),
+    ("XADD MAXLEN", {"a": a_stream}, [["XADD", "a", "MAXLEN", "10", "*", "field", "value"]]),
+    ("XDEL of 100,000", {"a": a_stream}, [["XDEL", "a", *ids(100_000, 7)]]),
+    ("XREADGROUP", {"a": an_unread_group}, [["XREADGROUP", "GROUP", "g", "c", "STREAMS", "a", ">"]]),
+    ("XREADGROUP history", {"a": a_group}, [["XREADGROUP", "GROUP", "g", "c", "STREAMS", "a", "0"]]),
+    ("XACK of 100,000", {"a": a_group}, [["XACK", "a", "g", *ids(100_000, 7)]]),
+    ("XCLAIM of 100,000", {"a": a_group}, [["XCLAIM", "a", "g", "d", "0", *ids(100_000, 7)]]),
+    ("XAUTOCLAIM", {"a": a_group}, [["XAUTOCLAIM", "a", "g", "d", "0", "0", "COUNT", "1000000"]]),
+    ("XPENDING", {"a": a_group}, [["XPENDING", "a", "g", "-", "+", "1000000"]]),
+    ("XPENDING IDLE", {"a": a_group}, [["XPENDING", "a", "g", "IDLE", "100000000", "-", "+", "10"]]),
+    ("XINFO FULL", {"a": a_group}, [["XINFO", "STREAM", "a", "FULL", "COUNT", "0"]]),
+    ("XGROUP DELCONSUMER", {"a": a_group}, [["XGROUP", "DELCONSUMER", "a", "g", "c"]]),
+    ("XGROUP DESTROY", {"a": a_group}, [["XGROUP", "DESTROY", "a", "g"]]),
+    ("COPY stream", {"a": a_group}, [["COPY", "a", "c"]]),
     ("COPY list", {"a": a_list}, [["COPY", "a", "c"]]),
     ("COPY hash", {"a": a_hash}, [["COPY", "a", "c"]]),
     ("COPY zset", {"a": a_zset}, [["COPY", "a", "c"]]),

@@ -51,6 +51,36 @@ WRITTEN = {
     "several members": "block BZMPOP 0 2 a b MAX COUNT 2|ZADD b 1 x 2 y 3 z|ZRANGE b 0 -1",
     "a list becomes a sorted set": "block BZPOPMIN a 0|RPUSH a 1|DEL a|ZADD a 5 m",
     "COPY of a sorted set": "block BZPOPMIN a 0|block BZPOPMIN a 0|ZADD b 1 x 2 y|COPY b a|KEYS *",
+    "readers of a stream": "block XREAD BLOCK 0 STREAMS a b $ $|block XREAD COUNT 1 BLOCK 0 STREAMS b a 0 0|XADD a 1-1 f v",
+    "entries of one EXEC": "block XREAD BLOCK 0 STREAMS a b 0 0|block XREAD COUNT 1 BLOCK 0 STREAMS a 0|"
+                           "MULTI|XADD b 1-1 f v|XADD a 1-1 f v|XADD a 2-1 f v|EXEC",
+    "after what is known": "XADD a 5-5 f v|block XREAD BLOCK 0 STREAMS a 5-9|XADD a 5-6 f v|XADD a 5-9 f v|XADD a 5-10 f v",
+    "added and deleted": "block XREAD BLOCK 0 STREAMS a $|MULTI|XADD a 1-1 f v|XDEL a 1-1|XADD a 2-1 f v|EXEC",
+    "a stream comes by RENAME": "XADD b 1-1 f v|block XREAD BLOCK 0 STREAMS a 0|RENAME b a",
+    "a stream after other types": "block XREAD BLOCK 0 STREAMS a $|SET a x|DEL a|RPUSH a x|DEL a|XADD a 1-1 f v",
+    "a group shares": "XGROUP CREATE a g $ MKSTREAM|block XREADGROUP GROUP g x BLOCK 0 STREAMS a >|"
+                      "block XREADGROUP GROUP g y BLOCK 0 STREAMS a >|XADD a 1-1 f v|XADD a 2-1 f v|XPENDING a g",
+    "a group's first gets all of one EXEC": "XGROUP CREATE a g $ MKSTREAM|block XREADGROUP GROUP g x BLOCK 0 STREAMS a >|"
+                                            "block XREADGROUP GROUP g y BLOCK 0 COUNT 1 STREAMS a >|"
+                                            "MULTI|XADD a 1-1 f v|XADD a 2-1 f v|EXEC|XPENDING a g",
+    "a group and a reader": "XGROUP CREATE a g $ MKSTREAM|block XREADGROUP GROUP g x NOACK BLOCK 0 STREAMS a >|"
+                            "block XREAD BLOCK 0 STREAMS a $|XADD a 1-1 f v|XPENDING a g",
+    "a group of two streams": "XGROUP CREATE a g $ MKSTREAM|XGROUP CREATE b g $ MKSTREAM|"
+                              "block XREADGROUP GROUP g x BLOCK 0 STREAMS a b > >|XADD b 1-1 f v|XPENDING b g",
+    "the group goes": "XGROUP CREATE a g $ MKSTREAM|block XREADGROUP GROUP g x BLOCK 0 STREAMS a >|XGROUP DESTROY a g",
+    "another group goes": "XGROUP CREATE a g $ MKSTREAM|XGROUP CREATE a h $|"
+                          "block XREADGROUP GROUP g x BLOCK 0 STREAMS a >|XGROUP DESTROY a h|XADD a 1-1 f v",
+    "the stream goes": "XGROUP CREATE a g $ MKSTREAM|block XREADGROUP GROUP g x BLOCK 0 STREAMS a >|block XREAD BLOCK 0 STREAMS a $|DEL a",
+    "the stream is renamed": "XGROUP CREATE a g $ MKSTREAM|block XREADGROUP GROUP g x BLOCK 0 STREAMS a >|RENAME a b|XADD b 1-1 f v",
+    "the stream becomes a string": "XGROUP CREATE a g $ MKSTREAM|block XREADGROUP GROUP g x BLOCK 0 STREAMS a >|SET a x",
+    "the stream becomes another": "XGROUP CREATE a g $ MKSTREAM|block XREADGROUP GROUP g x BLOCK 0 STREAMS a >|"
+                                  "MULTI|DEL a|XADD a 1-1 f v|EXEC",
+    "the stream comes again": "XGROUP CREATE a g $ MKSTREAM|block XREADGROUP GROUP g x BLOCK 0 STREAMS a >|"
+                              "MULTI|DEL a|XGROUP CREATE a g $ MKSTREAM|EXEC|XADD a 1-1 f v",
+    "all goes": "XGROUP CREATE a g $ MKSTREAM|block XREADGROUP GROUP g x BLOCK 0 STREAMS a >|FLUSHALL",
+    "the stream expires": "XGROUP CREATE a g $ MKSTREAM|block XREADGROUP GROUP g x BLOCK 0 STREAMS a >|PEXPIRE a 20",
+    "a waiting pipeline of streams": "block XREAD BLOCK 0 STREAMS a $;XLEN a;XREAD BLOCK 0 STREAMS a 1|XADD a 1-1 f v|XADD a 2-1 f v",
+    "history does not wait": "XGROUP CREATE a g $ MKSTREAM|block XREADGROUP GROUP g x BLOCK 0 STREAMS a 0",
     "not served while watching": "block BLPOP a 0|WATCH a|RPUSH a 1|MULTI|PING|EXEC",
 }
 
@@ -130,7 +160,8 @@ class Side:
         found = {}
         for key in sorted(self.main.command("KEYS", "*").value):
             kind = self.main.command("TYPE", key.value).value
-            ask = {b"list": ["LRANGE", key.value, 0, -1], b"zset": ["ZRANGE", key.value, 0, -1, "WITHSCORES"]}
+            ask = {b"list": ["LRANGE", key.value, 0, -1], b"zset": ["ZRANGE", key.value, 0, -1, "WITHSCORES"],
+                   b"stream": ["XRANGE", key.value, "-", "+"]}
             found[key.value] = show(self.main.command(*ask.get(kind, ["TYPE", key.value])))[:500]
         return found
 
@@ -195,6 +226,8 @@ class Drawer:
             f"BRPOPLPUSH {self.key()} {self.key()} 0",
             f"BZPOPMIN {keys} 0",
             f"BZPOPMAX {keys} 0",
+            f"XREAD BLOCK 0 STREAMS {keys}" + " $" * len(keys.split()),
+            f"XREAD BLOCK 0 COUNT 1 STREAMS {keys}" + " 5-1" * len(keys.split()),
             f"BZMPOP 0 {len(keys.split())} {keys} MIN COUNT 2",
             f"BLMPOP 0 {len(keys.split())} {keys} {self.end()} COUNT {self.random.randint(1, 3)}",
         ])
@@ -206,6 +239,7 @@ class Drawer:
             f"LPUSH {self.key()} {elements}",
             f"ZADD {self.key()} 1 {self.random.randint(0, 99)} 2 {self.random.randint(100, 199)}",
             f"LPOP {self.key()}",
+            f"XADD {self.key()} {self.random.randint(1, 9)}-* f v",
             f"LMOVE {self.key()} {self.key()} {self.end()} {self.end()}",
             f"DEL {self.key()}",
             f"COPY {self.key()} {self.key()}",

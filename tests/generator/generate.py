@@ -55,6 +55,13 @@ def pages(canonical):
     return same
 
 
+def without_idle_times(reply):
+    """XPENDING's entries: ID, consumer, idle time, deliveries."""
+    if reply.kind != "*" or not reply.value or reply.value[0].kind != "*":
+        return reply
+    return [entry.value[:2] + entry.value[3:] for entry in reply.value]
+
+
 EXACT = by(lambda reply: reply)
 COMPARISONS = {
     b"keys": by(unordered), b"scan": by(unordered), b"smembers": by(unordered), b"sinter": by(unordered),
@@ -69,6 +76,7 @@ COMPARISONS = {
     b"object idletime": by(shape),
     b"object help": by(lambda reply: reply.kind), b"memory usage": by(shape),
     b"dump": by(lambda reply: (reply.kind, reply.value is None)),
+    b"xpending": by(without_idle_times), b"xgroup createconsumer": by(lambda reply: reply.kind),
     b"sort": sorted_replies, b"sort_ro": sorted_replies,
 }
 

@@ -14,6 +14,7 @@ import re
 from grammar_dump import DUMP_GROUPS, DumpWords
 from grammar_members import MEMBER_GROUPS, MemberWords
 import grammar_sketches
+import grammar_streams
 import grammar_zsets
 from grammar_sort import SORT_GROUPS, SORT_OWN_KEYS, SortWords
 
@@ -181,7 +182,7 @@ OWN_KEYS = {"strings": 0, "lists": 3, "hashes": 6, "sets": 8, "zsets": 10, **SOR
 ODD_WORDS = [b"", b"abc", b"-1", b"9223372036854775807", b"-9223372036854775808", b"9223372036854775808", b"1.5",
              b"nx", b"count", b"withscores", b"0", b"nan", b" 1", b"1e500", b"get", b"\xff\xfe"]
 NEVER_MUTATED = {b"spop", b"flushall", b"flushdb", *grammar_zsets.NEVER_MUTATED,
-                 *grammar_sketches.NEVER_MUTATED}
+                 *grammar_sketches.NEVER_MUTATED, *grammar_streams.NEVER_MUTATED}
 MUTATION_CHANCE = 0.04
 TRANSACTION_CHANCE = 0.03
 
@@ -278,6 +279,7 @@ class Words(SortWords, DumpWords, MemberWords):
 
 grammar_zsets.extend(GROUPS, OWN_KEYS, Words)
 grammar_sketches.extend(GROUPS, OWN_KEYS, Words)
+grammar_streams.extend(GROUPS, OWN_KEYS, Words)
 
 
 def parse(template):
