@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/crash_point.h"
+#include "base/no_memory.h"
 #include "persistence/aof_reader_run.h"
 #include "persistence/oplog_files.h"
 #include "platform/file_system.h"
@@ -130,9 +131,13 @@ Status cut_files(FileSystem& fs, const AofLocation& location, const AofReport& r
 AofReader::AofReader(FileSystem& fs, AofLocation location, AofReadOptions options)
     : fs_(fs), location_(std::move(location)), options_(std::move(options)) {}
 
-Status AofReader::load(Applier& applier, BaseLoader& base_loader) { return run(&applier, base_loader); }
+Status AofReader::load(Applier& applier, BaseLoader& base_loader) {
+  return without_throwing("no memory to read the log", [&] { return run(&applier, base_loader); });
+}
 
-Status AofReader::verify(BaseLoader& base_loader) { return run(nullptr, base_loader); }
+Status AofReader::verify(BaseLoader& base_loader) {
+  return without_throwing("no memory to read the log", [&] { return run(nullptr, base_loader); });
+}
 
 Status AofReader::run(Applier* applier, BaseLoader& base_loader) {
   report_ = AofReport{};

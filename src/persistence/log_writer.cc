@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/crash_point.h"
 #include "base/crc.h"
+#include "base/no_memory.h"
 #include "persistence/log_batch.h"
 
 namespace strata {
@@ -24,7 +25,8 @@ void LogWriter::attach(File file, uint64_t size, uint64_t position, uint64_t sal
 
 Status LogWriter::write_complete() {
   while (!failed()) {
-    Result<bool> wrote = write_batch();
+    const Result<bool> wrote =
+        without_throwing("no memory for a batch of the log", [this] { return write_batch(); });
     if (!wrote) {
       fail_with(wrote.error());
       break;
@@ -133,9 +135,11 @@ void LogWriter::advance(uint64_t body_bytes, uint64_t sequence) {
 Status LogWriter::seal() {
   if (failed()) return std::unexpected(failure());
   STRATA_ASSERT(durable_position() == position());
-  begin_batch();
-  put_header({});
-  Status status = write_at_end(batch_);
+  Status status = without_throwing("no memory for the end of the log", [this] {
+    begin_batch();
+    put_header({});
+    return write_at_end(batch_);
+  });
   STRATA_CRASH_POINT("log.before_sync_of_seal");
   if (status) status = file_.sync_data();
   if (!status) fail_with(status.error());

@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "base/crash_point.h"
+#include "base/no_memory.h"
 #include "base/random.h"
 #include "persistence/log_lock.h"
 #include "persistence/log_writer.h"
@@ -151,18 +152,38 @@ class OpLog::Impl {
 
   Status adopt_base(std::string_view temporary, uint64_t first_increment) {
     std::scoped_lock one_at_a_time(sync_mutex_);
-    return adopt_locked(manifest_, temporary, first_increment);
+    const Status adopted = without_throwing("no memory for a new base of the log", [&] {
+      return adopt_locked(manifest_, temporary, first_increment);
+    });
+    if (!adopted && adopted.error().code == Errc::kOutOfMemory) fail_with(adopted.error());
+    return adopted;
   }
 
   Status resume(std::string_view temporary) {
     std::scoped_lock one_at_a_time(sync_mutex_);
-    const Status resumed = resume_locked(temporary);
+    const Status resumed =
+        without_throwing("no memory to begin the log afresh", [&] { return resume_locked(temporary); });
     forget_rotation();
     return resumed;
   }
 
+  // Nobody knows which manifest is on disk, and which one this object remembers.
+  void fail_with(const Error& error) {
+    lock_.lock();
+    writer_.fail_with(error);
+    unlock();
+    notify();
+  }
+
   // Removes what log-retention keeps no longer.
   void drop_history() {
+    // Without memory it is tried again.
+    (void)without_throwing("history", [this]() -> Status {
+      drop_expired();
+      return {};
+    });
+  }
+  void drop_expired() {
     const LogRetention now = retention();
     if (now.keeps({.since = oldest_history_.load(std::memory_order_relaxed)})) return;
     std::vector<ManifestFile> expired;
@@ -181,7 +202,9 @@ class OpLog::Impl {
   Status rotate() {
     std::scoped_lock one_at_a_time(sync_mutex_);
     lock_.lock();
-    Status status = rotate_locked();
+    Status status =
+        without_throwing("no memory to begin an increment of the log", [this] { return rotate_locked(); });
+    if (!status && status.error().code == Errc::kOutOfMemory) writer_.fail_with(status.error());
     writer_.stop_at(LogWriter::kNever);
     (void)writer_.write_complete();  // what came behind a mark; its loops have looked in vain
     unlock();
@@ -457,10 +480,12 @@ OpLog::~OpLog() = default;
 Result<std::unique_ptr<OpLog>> OpLog::open(FileSystem& fs, const AofLocation& location,
                                            const OpLogOptions& options, const AofReport& recovered) {
   TRY_ASSIGN(LogRing ring, LogRing::create(options.ring));
-  std::unique_ptr<OpLog> log(new OpLog(std::move(ring)));
-  log->impl_ = std::make_unique<Impl>(fs, location, options, log->ring_);
-  TRY(log->impl_->open(recovered));
-  return log;
+  return without_throwing("no memory to begin the log", [&]() -> Result<std::unique_ptr<OpLog>> {
+    std::unique_ptr<OpLog> log(new OpLog(std::move(ring)));
+    log->impl_ = std::make_unique<Impl>(fs, location, options, log->ring_);
+    TRY(log->impl_->open(recovered));
+    return log;
+  });
 }
 
 uint64_t OpLog::append_record(RecordBuilder& builder) {

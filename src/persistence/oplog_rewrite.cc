@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/crash_point.h"
+#include "base/no_memory.h"
 #include "persistence/oplog.h"
 #include "persistence/oplog_files.h"
 #include "persistence/rdb_snapshot.h"
@@ -35,15 +36,17 @@ uint64_t number_between(Bytes name, Bytes head, Bytes tail) {
 
 }  // namespace
 
-Result<RdbSaveReport> rewrite_log(FileSystem& fs, const AofLocation& location, OpLog* log,
-                                  RdbSnapshot& snapshot, const LogRetention& without_log) {
+namespace {
+
+Result<RdbSaveReport> write_and_adopt(FileSystem& fs, const AofLocation& location, OpLog* log,
+                                      RdbSnapshot& snapshot, const std::string& temporary,
+                                      const LogRetention& without_log) {
   const Status ready = log != nullptr ? log->rotate() : ensure_log_directory(fs, location);
   if (!ready) {
     snapshot.give_up();
     return std::unexpected(ready.error());
   }
   const uint64_t first_increment = log != nullptr ? log->stats().increment_seq : 0;
-  const std::string temporary = snapshot_temporary_path(location.path_of(location.append_filename), "base");
   TRY_ASSIGN(const RdbSaveReport report, snapshot.write(fs, temporary));
   const Status adopted = log != nullptr ? log->adopt_base(temporary, first_increment)
                                         : adopt_without_log(fs, location, temporary, without_log);
@@ -54,9 +57,8 @@ Result<RdbSaveReport> rewrite_log(FileSystem& fs, const AofLocation& location, O
   return report;
 }
 
-Result<RdbSaveReport> resume_log(FileSystem& fs, const AofLocation& location, OpLog& log,
-                                 RdbSnapshot& snapshot) {
-  const std::string temporary = snapshot_temporary_path(location.path_of(location.append_filename), "base");
+Result<RdbSaveReport> write_and_resume(FileSystem& fs, OpLog& log, RdbSnapshot& snapshot,
+                                       const std::string& temporary) {
   const Result<RdbSaveReport> report = snapshot.write(fs, temporary);
   if (!report) {
     log.forget_rotation();
@@ -68,6 +70,39 @@ Result<RdbSaveReport> resume_log(FileSystem& fs, const AofLocation& location, Op
     return std::unexpected(resumed.error());
   }
   return report;
+}
+
+// Without memory the snapshot is given up. A temporary file that cannot be removed goes at the next start.
+template <typename Work>
+Result<RdbSaveReport> with_temporary(FileSystem& fs, const AofLocation& location, RdbSnapshot& snapshot,
+                                     Work&& work) {
+  std::string temporary;
+  const Result<RdbSaveReport> report =
+      without_throwing("no memory to rewrite the log", [&]() -> Result<RdbSaveReport> {
+        temporary = snapshot_temporary_path(location.path_of(location.append_filename), "base");
+        return work(temporary);
+      });
+  if (!report && report.error().code == Errc::kOutOfMemory) {
+    snapshot.give_up();
+    static_cast<void>(without_throwing("removing", [&] { return fs.remove(temporary); }));
+  }
+  return report;
+}
+
+}  // namespace
+
+Result<RdbSaveReport> rewrite_log(FileSystem& fs, const AofLocation& location, OpLog* log,
+                                  RdbSnapshot& snapshot, const LogRetention& without_log) {
+  return with_temporary(fs, location, snapshot, [&](const std::string& temporary) {
+    return write_and_adopt(fs, location, log, snapshot, temporary, without_log);
+  });
+}
+
+Result<RdbSaveReport> resume_log(FileSystem& fs, const AofLocation& location, OpLog& log,
+                                 RdbSnapshot& snapshot) {
+  return with_temporary(fs, location, snapshot, [&](const std::string& temporary) {
+    return write_and_resume(fs, log, snapshot, temporary);
+  });
 }
 
 Result<Manifest> replace_base(FileSystem& fs, const AofLocation& location, const Manifest& old,

@@ -5,6 +5,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/no_memory.h"
 #include "keyspace/keyspace.h"
 
 namespace strata {
@@ -33,8 +34,8 @@ RdbLanes::RdbLanes(Keyspace& keyspace, const RdbLoadOptions& options)
   for (unsigned i = 1; i < threads; ++i) {
     try {
       threads_.emplace_back([this] { worker(); });
-    } catch (const std::system_error&) {
-      break;  // with fewer it only takes longer
+    } catch (const std::exception&) {
+      break;  // no thread, or no memory for it: with fewer it only takes longer
     }
   }
 }
@@ -104,7 +105,7 @@ bool RdbLanes::work_once(std::unique_lock<std::mutex>& lock) {
     const bool wanted = !failed_;
     lock.unlock();
     RdbCounts counts;
-    if (wanted) load(batch, &counts);
+    if (wanted) load_or_fail(batch, &counts);
     const uint64_t bytes = batch.bytes;
     batch = {};
     lock.lock();
@@ -117,6 +118,14 @@ bool RdbLanes::work_once(std::unique_lock<std::mutex>& lock) {
     return true;
   }
   return false;
+}
+
+void RdbLanes::load_or_fail(const Batch& batch, RdbCounts* counts) {
+  const Status loaded = without_throwing("no memory to load the RDB", [&]() -> Status {
+    load(batch, counts);
+    return {};
+  });
+  if (!loaded) note_failure(loaded.error(), batch.items.front().record);
 }
 
 void RdbLanes::load(const Batch& batch, RdbCounts* counts) {
@@ -141,7 +150,10 @@ void RdbLanes::note_failure(const Error& error, const RdbRecord& record) {
   if (failed_ && error_.offset <= error.offset) return;
   failed_ = true;
   error_ = error;
-  detail_ = rdb_describe(error, record);
+  static_cast<void>(without_throwing("detail", [&]() -> Status {
+    detail_ = rdb_describe(error, record);
+    return {};
+  }));
   done_.notify_all();
 }
 

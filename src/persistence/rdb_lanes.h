@@ -78,6 +78,7 @@ class RdbLanes {
   void worker();
   // Works on one lane that has something to do; false when there is none. The lock is released meanwhile.
   bool work_once(std::unique_lock<std::mutex>& lock);
+  void load_or_fail(const Batch& batch, RdbCounts* counts);
   void load(const Batch& batch, RdbCounts* counts);
   void note_failure(const Error& error, const RdbRecord& record);
   Status status_locked() const;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/no_memory.h"
 #include "keyspace/keyspace.h"
 #include "keyspace/lazy_free.h"
 #include "persistence/rdb_lanes.h"
@@ -141,9 +142,10 @@ Bytes RdbLoadReport::aux_value(Bytes name) const {
   return {};
 }
 
-Status rdb_load(File& file, uint64_t offset, Keyspace& keyspace, const RdbLoadOptions& options,
-                RdbLoadReport* report) {
-  *report = {};
+namespace {
+
+Status load(File& file, uint64_t offset, Keyspace& keyspace, const RdbLoadOptions& options,
+            RdbLoadReport* report) {
   TRY_ASSIGN(const uint64_t file_bytes, file.size());
   RdbReader reader(file, offset, file_bytes);
   reader.set_database_count(keyspace.database_count());
@@ -164,9 +166,8 @@ Status rdb_load(File& file, uint64_t offset, Keyspace& keyspace, const RdbLoadOp
   return loaded;
 }
 
-Status rdb_verify(File& file, uint64_t offset, uint16_t database_count, const RdbLoadOptions& options,
-                  RdbLoadReport* report) {
-  *report = {};
+Status verify(File& file, uint64_t offset, uint16_t database_count, const RdbLoadOptions& options,
+              RdbLoadReport* report) {
   TRY_ASSIGN(const uint64_t file_bytes, file.size());
   RdbReader reader(file, offset, file_bytes);
   reader.set_database_count(database_count);
@@ -181,6 +182,22 @@ Status rdb_verify(File& file, uint64_t offset, uint16_t database_count, const Rd
   fill_report(reader, verifier.counts(), report);
   if (!verified) describe_failure(reader, verified.error(), report);
   return verified;
+}
+
+}  // namespace
+
+Status rdb_load(File& file, uint64_t offset, Keyspace& keyspace, const RdbLoadOptions& options,
+                RdbLoadReport* report) {
+  *report = {};
+  return without_throwing("no memory to load the RDB",
+                          [&] { return load(file, offset, keyspace, options, report); });
+}
+
+Status rdb_verify(File& file, uint64_t offset, uint16_t database_count, const RdbLoadOptions& options,
+                  RdbLoadReport* report) {
+  *report = {};
+  return without_throwing("no memory to verify the RDB",
+                          [&] { return verify(file, offset, database_count, options, report); });
 }
 
 }  // namespace strata

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/no_memory.h"
 #include "keyspace/keyspace.h"
 #include "persistence/rdb_snapshot.h"
 #include "platform/file_system.h"
@@ -58,18 +59,28 @@ uint32_t rdb_version_for(const Keyspace& keyspace, uint32_t version) {
   return keyspace.timed_hash_count() > 0 ? std::max(version, kRdbVersionWithFieldDeadlines) : version;
 }
 
-Result<RdbSaveReport> rdb_save(FileSystem& fs, std::string_view path, Keyspace& keyspace,
-                               const RdbSaveOptions& options) {
+namespace {
+
+Result<RdbSaveReport> save(FileSystem& fs, std::string_view path, Keyspace& keyspace,
+                           const RdbSaveOptions& options) {
   const std::string directory = parent_directory(path);
   const std::string temporary = snapshot_temporary_path(path, "save");
   RdbSaveReport report;
-  const Status saved = save_to(fs, temporary, path, keyspace, options, &report);
+  const Status saved = without_throwing(
+      "no memory to save", [&] { return save_to(fs, temporary, path, keyspace, options, &report); });
   if (!saved) {
     static_cast<void>(fs.remove(temporary));  // it may not be there; the first error is the one that matters
     return std::unexpected(saved.error());
   }
   TRY(fs.sync_directory(directory));
   return report;
+}
+
+}  // namespace
+
+Result<RdbSaveReport> rdb_save(FileSystem& fs, std::string_view path, Keyspace& keyspace,
+                               const RdbSaveOptions& options) {
+  return without_throwing("no memory to save", [&] { return save(fs, path, keyspace, options); });
 }
 
 }  // namespace strata

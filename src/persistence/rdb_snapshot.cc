@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/crash_point.h"
+#include "base/no_memory.h"
 #include "keyspace/keyspace.h"
 #include "platform/file_system.h"
 #include "platform/process.h"
@@ -46,6 +47,23 @@ bool RdbSnapshot::is_full() const {
 
 void RdbSnapshot::save(uint32_t shard, uint16_t db, const Entry& entry) {
   if (is_void()) return;
+  try_to_save([&] { save_entry(shard, db, entry); });
+}
+
+// Whoever changes the entry goes on; it is the snapshot that fails.
+template <typename Work>
+void RdbSnapshot::try_to_save(Work&& work) {
+  const Status saved = without_throwing("no memory for the snapshot", [&]() -> Status {
+    work();
+    return {};
+  });
+  if (saved) return;
+  is_starved_.store(true, std::memory_order_relaxed);
+  is_void_.store(true, std::memory_order_release);
+  ring();
+}
+
+void RdbSnapshot::save_entry(uint32_t shard, uint16_t db, const Entry& entry) {
   std::unique_ptr<SnapshotBuffer>& buffer = slots_[shard].buffer;
   if (!buffer) buffer = make_buffer();
   buffer->select(db);
@@ -59,17 +77,25 @@ void RdbSnapshot::save(uint32_t shard, uint16_t db, const Entry& entry) {
 void RdbSnapshot::begin_large(uint16_t db, const Entry& entry) {
   is_in_large_.store(true, std::memory_order_relaxed);
   is_long_string_ = entry.type() == Type::kString;
-  part_ = make_buffer();
-  part_->select(db);
-  part_->key_count = 1;
-  large_.emplace(*part_, entry, options_.writer.version);
+  try_to_save([&] {
+    part_ = make_buffer();
+    part_->select(db);
+    part_->key_count = 1;
+    large_.emplace(*part_, entry, options_.writer.version);
+  });
 }
 
 // The encoder writes to *part_ all the time, so what it holds is moved out between steps.
 bool RdbSnapshot::step_large(size_t budget) {
   if (large_) {
-    const bool is_encoded = is_void() || large_->step(budget);
-    if (is_encoded || part_->size() >= kSnapshotBufferBytes) hand_over_part(is_encoded);
+    bool is_encoded = is_void();
+    if (!is_encoded) {
+      try_to_save([&] {
+        is_encoded = large_->step(budget);
+        if (is_encoded || part_->size() >= kSnapshotBufferBytes) hand_over_part(is_encoded);
+      });
+      is_encoded |= is_void();
+    }
     if (!is_encoded) return false;
     large_.reset();
     part_.reset();
@@ -108,6 +134,12 @@ void RdbSnapshot::hand_over(std::unique_ptr<SnapshotBuffer> buffer) {
   if (queued_before + bytes > kSnapshotBehindBytes && callbacks_.on_crowded) callbacks_.on_crowded();
 }
 
+Status RdbSnapshot::why_void() const {
+  if (is_starved_.load(std::memory_order_relaxed))
+    return fail(Errc::kOutOfMemory, "no memory for the snapshot");
+  return fail(Errc::kCancelled, "the snapshot was cancelled");
+}
+
 void RdbSnapshot::ring() {
   if (bell_.exchange(1, std::memory_order_acq_rel) == 0) bell_.notify_one();
 }
@@ -123,12 +155,11 @@ void RdbSnapshot::cancel() {
   ring();
 }
 
-std::vector<std::unique_ptr<SnapshotBuffer>> RdbSnapshot::take_queued() {
-  std::vector<std::unique_ptr<SnapshotBuffer>> taken;
-  SnapshotBuffer* buffer = queue_.exchange(nullptr, std::memory_order_acquire);
-  for (; buffer != nullptr; buffer = taken.back()->next) taken.emplace_back(buffer);
-  std::reverse(taken.begin(), taken.end());
-  return taken;
+RdbSnapshot::Chain RdbSnapshot::take_queued() {
+  SnapshotBuffer* newest = queue_.exchange(nullptr, std::memory_order_acquire);
+  SnapshotBuffer* oldest = nullptr;
+  while (newest != nullptr) oldest = std::exchange(newest, std::exchange(newest->next, oldest));
+  return Chain(oldest);
 }
 
 // Its pins go before anybody hears of it.
@@ -167,8 +198,8 @@ Status RdbSnapshot::write_all(RdbWriter& writer) {
   for (;;) {
     // In this order: what was handed over before the end is then in what is taken.
     const bool is_end = is_finished_.load(std::memory_order_acquire);
-    if (is_void()) return fail(Errc::kCancelled, "the snapshot was cancelled");
-    auto buffers = take_queued();
+    if (is_void()) return why_void();
+    Chain buffers = take_queued();
     const bool is_idle = buffers.empty() && (deferred_.empty() || is_between_parts_);
     if (is_idle && is_end) return {};
     if (is_idle) {
@@ -176,12 +207,11 @@ Status RdbSnapshot::write_all(RdbWriter& writer) {
       bell_.exchange(0, std::memory_order_acq_rel);
       continue;
     }
-    for (auto& buffer : buffers) {
+    while (std::unique_ptr<SnapshotBuffer> buffer = buffers.pop()) {
       TRY(write_buffer(writer, std::move(buffer)));
       if (is_between_parts_) continue;
       for (auto& waiting : std::exchange(deferred_, {})) TRY(write_buffer(writer, std::move(waiting)));
     }
-    buffers.clear();
     STRATA_CRASH_POINT("snapshot.half_written");
     if (callbacks_.on_room) callbacks_.on_room();
     if (writer.bytes() - synced_bytes_ >= kSnapshotSyncBytes) {
@@ -200,7 +230,7 @@ Result<RdbSaveReport> RdbSnapshot::write(FileSystem& fs, const std::string& path
     TRY(writer.finish());
     return RdbSaveReport{writer.key_count(), writer.bytes(), options_.writer.version};
   };
-  Result<RdbSaveReport> report = write_file();
+  Result<RdbSaveReport> report = without_throwing("no memory for the snapshot", write_file);
   if (report) return report;
   give_up();
   static_cast<void>(fs.remove(path));  // it may not be there; the first error is the one that matters
@@ -209,7 +239,7 @@ Result<RdbSaveReport> RdbSnapshot::write(FileSystem& fs, const std::string& path
 
 Status RdbSnapshot::rename_unless_cancelled(FileSystem& fs, const std::string& from, const std::string& to) {
   std::scoped_lock guard(publish_mutex_);
-  if (is_void()) return fail(Errc::kCancelled, "the snapshot was cancelled");
+  if (is_void()) return why_void();
   return fs.rename(from, to);
 }
 
@@ -217,7 +247,8 @@ Result<RdbSaveReport> RdbSnapshot::replace(FileSystem& fs, const std::string& ta
                                            const std::string& temporary) {
   TRY_ASSIGN(const RdbSaveReport report, write(fs, temporary));
   STRATA_CRASH_POINT("snapshot.before_rename");
-  const Status renamed = rename_unless_cancelled(fs, temporary, target);
+  const Status renamed = without_throwing("no memory for the snapshot",
+                                          [&] { return rename_unless_cancelled(fs, temporary, target); });
   if (!renamed) {
     static_cast<void>(fs.remove(temporary));
     return std::unexpected(renamed.error());

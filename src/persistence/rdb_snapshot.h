@@ -88,17 +88,42 @@ class RdbSnapshot final : public SnapshotSink {
     std::unique_ptr<SnapshotBuffer> buffer;
   };
 
+  // Buffers linked by `next`, which taking them out needs no memory for.
+  class Chain {
+   public:
+    explicit Chain(SnapshotBuffer* first) : first_(first) {}
+    ~Chain() {
+      while (pop()) {
+      }
+    }
+    Chain(const Chain&) = delete;
+    Chain& operator=(const Chain&) = delete;
+    bool empty() const { return first_ == nullptr; }
+    std::unique_ptr<SnapshotBuffer> pop() {
+      std::unique_ptr<SnapshotBuffer> buffer(first_);
+      if (buffer) first_ = buffer->next;
+      return buffer;
+    }
+
+   private:
+    SnapshotBuffer* first_;
+  };
+
   std::unique_ptr<SnapshotBuffer> make_buffer() const {
     return std::make_unique<SnapshotBuffer>(options_.writer.compression);
   }
   bool is_void() const { return is_void_.load(std::memory_order_acquire); }
+  Status why_void() const;
+  template <typename Work>
+  void try_to_save(Work&& work);
+  void save_entry(uint32_t shard, uint16_t db, const Entry& entry);
   void hand_over(std::unique_ptr<SnapshotBuffer> buffer);
   void hand_over_part(bool is_last);
   void ring();
   Status write_head(RdbWriter& writer);
   Status write_all(RdbWriter& writer);
   Status rename_unless_cancelled(FileSystem& fs, const std::string& from, const std::string& to);
-  std::vector<std::unique_ptr<SnapshotBuffer>> take_queued();
+  Chain take_queued();  // the oldest first
   Status write_buffer(RdbWriter& writer, std::unique_ptr<SnapshotBuffer> buffer);
   void drop(std::unique_ptr<SnapshotBuffer> buffer);
 
@@ -119,8 +144,9 @@ class RdbSnapshot final : public SnapshotSink {
   std::atomic<bool> is_in_large_{false};
   std::atomic<bool> is_large_handed_over_{false};  // whole, and waits to be written
   std::atomic<bool> is_finished_{false};
-  std::atomic<bool> is_void_{false};  // failed or cancelled
-  std::mutex publish_mutex_;          // the renaming against cancel()
+  std::atomic<bool> is_void_{false};     // failed or cancelled
+  std::atomic<bool> is_starved_{false};  // void because there was no memory
+  std::mutex publish_mutex_;             // the renaming against cancel()
   std::atomic<size_t> queued_bytes_{0};
   std::atomic<size_t> part_bytes_{0};  // of queued_bytes_, what belongs to a value in slices
   std::atomic<uint64_t> keys_saved_{0};

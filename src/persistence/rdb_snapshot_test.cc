@@ -6,9 +6,11 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <optional>
 #include <thread>
 
 #include "keyspace/shard_job.h"
+#include "persistence/failing_new.h"
 #include "persistence/oplog_rewrite.h"
 #include "persistence/oplog_test_support.h"
 #include "persistence/rdb_test_support.h"
@@ -217,6 +219,7 @@ class Machine final : public Applier, public BaseLoader {
   }
 
   void write() {
+    const testing_tools::FailingNew::Pause clients_have_memory;
     const std::string key = std::to_string(++count_ % kNames), value = std::to_string(count_);
     const Bytes args[] = {"SET", key, value};
     EXPECT_TRUE(set(0, key, value));
@@ -233,10 +236,12 @@ class Machine final : public Applier, public BaseLoader {
 
   // With writes between the steps of the walk. The file is written when the walk has ended.
   bool rewrite() {
+    std::optional<testing_tools::FailingNew::Pause> beginning(std::in_place);
     RdbSnapshot snapshot(*keyspace_, {});
     log_->mark_rotation();
     snapshot.begin();
     JobRunner runner(*keyspace_);
+    beginning.reset();
     for (uint32_t s = 0; s < keyspace_->shard_count(); ++s) {
       write();
       while (!keyspace_->shard(s).snapshot().walk(runner, 0)) write();
@@ -392,6 +397,45 @@ TEST(RewriteCrash, EveryFailureKeepsWhatWasDurable) {
     expect_only_the_logs_files(fs);
   }
   EXPECT_GE(failed, 10u);
+}
+
+// M1: no memory at the n-th allocation of two rewrites. What was durable is there after a crash.
+TEST(RewriteMemory, EveryFailureKeepsWhatWasDurable) {
+  using testing_tools::FailingNew;
+  uint64_t failed = 0;
+  for (const FailingNew::Mode mode : {FailingNew::kOnce, FailingNew::kFromThenOn}) {
+    for (uint64_t n = 1;; ++n) {
+      SCOPED_TRACE(testing::Message() << "allocation " << n << ", mode " << mode);
+      SimFileSystem disk({.seed = n, .trace = false});
+      make_directory(disk);
+      testing_tools::RoomyFiles fs(disk);
+      const uint64_t retention_s = n % 2 == 0 ? 1000 : 0;
+      uint64_t durable;
+      bool was_hit;
+      {
+        Machine machine(fs, retention_s);
+        ASSERT_TRUE(machine.start());
+        FailingNew failing(n, mode);
+        const bool went = work(machine);
+        failing.stop();
+        was_hit = failing.was_hit();
+        failed += !went;
+        if (!machine.log_failed()) {
+          EXPECT_TRUE(machine.rewrite());  // the next one goes
+          machine.sync();
+        }
+        durable = machine.durable_count();
+      }
+      disk.crash(n);
+      Machine again(disk, retention_s);
+      const Status started = again.start();
+      ASSERT_TRUE(started) << started.error().what;
+      EXPECT_GE(again.check(), durable);
+      expect_only_the_logs_files(disk, retention_s != 0);
+      if (!was_hit) break;
+    }
+  }
+  EXPECT_GT(failed, 50u);
 }
 
 // BGREWRITEAOF with appendonly no.

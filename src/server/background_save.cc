@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/no_memory.h"
 #include "persistence/oplog_rewrite.h"
 #include "platform/clock.h"
 #include "platform/file_system.h"
@@ -142,7 +143,14 @@ bool BackgroundSave::begin(Kind kind) {
   const Options& o = server_.options();
   RdbSaveOptions options = rdb_save_options(o);
   options.aux.aof_base = kind == Kind::kRewrite;
-  auto run = std::make_unique<Run>(*this, kind, options);
+  auto prepared = without_throwing("no memory to save", [&]() -> Result<std::unique_ptr<Run>> {
+    return std::make_unique<Run>(*this, kind, options);
+  });
+  if (!prepared) {
+    log_warning(fmt::format("Can't begin background {}: {}", name_of(kind), describe(prepared.error())));
+    return false;
+  }
+  std::unique_ptr<Run> run = std::move(*prepared);
   run->changes = server_.total_changes();
   run->target = o.dump_file;
   run->location = {AofLocation().directory, o.append_directory, o.append_file};
@@ -168,10 +176,12 @@ void BackgroundSave::run_thread(Run& run) {
   name_this_thread("strata-snapshot");
   const bool is_save = run.kind == Kind::kSave;
   FileSystem& fs = real_file_system();
-  const Result<RdbSaveReport> report =
-      is_save       ? run.snapshot.replace(fs, run.target, snapshot_temporary_path(run.target, "bgsave"))
-      : run.resumes ? resume_log(fs, run.location, *server_.log(), run.snapshot)
-                    : rewrite_log(fs, run.location, server_.log(), run.snapshot, run.retention);
+  const Result<RdbSaveReport> report = without_throwing("no memory to save", [&] {
+    return is_save       ? run.snapshot.replace(fs, run.target, snapshot_temporary_path(run.target, "bgsave"))
+           : run.resumes ? resume_log(fs, run.location, *server_.log(), run.snapshot)
+                         : rewrite_log(fs, run.location, server_.log(), run.snapshot, run.retention);
+  });
+  if (!report && report.error().code == Errc::kOutOfMemory) run.snapshot.give_up();
   if (report) {
     log_notice(fmt::format("{}: {} keys, {} bytes", is_save ? "DB saved on disk" : "New base of the AOF",
                            report->key_count, report->file_bytes));

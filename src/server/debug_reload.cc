@@ -1,6 +1,7 @@
 #include "server/debug_reload.h"
 
 #include <chrono>
+#include <new>
 #include <thread>
 
 #include "persistence/aof_reader.h"
@@ -71,7 +72,9 @@ class BaseOfLog final : public BaseLoader {
 
 }  // namespace
 
-std::expected<void, std::string> reload_dump(Server& server, const ReloadOptions& options) {
+namespace {
+
+std::expected<void, std::string> reload_held(Server& server, const ReloadOptions& options) {
   const std::string& path = server.options().dump_file;
   if (options.saves) {
     if (Status saved = server.save_held(); !saved) return failed("Saving the dump", saved.error(), {});
@@ -87,6 +90,16 @@ std::expected<void, std::string> reload_dump(Server& server, const ReloadOptions
   if (!status) return failed("Error trying to load the RDB dump", status.error(), report.detail);
   log_warning("DB reloaded by DEBUG RELOAD");
   return {};
+}
+
+}  // namespace
+
+std::expected<void, std::string> reload_dump(Server& server, const ReloadOptions& options) {
+  try {
+    return reload_held(server, options);
+  } catch (const std::bad_alloc&) {
+    return std::unexpected("ERR no memory to reload the DB");
+  }
 }
 
 // Nobody appends while all shards are held, so the log on disk is whole once it is synced.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/no_memory.h"
 #include "persistence/rdb_load.h"
 #include "persistence/rdb_snapshot.h"
 #include "platform/clock.h"
@@ -69,7 +70,8 @@ Status Loader::run() {
     if (Status removed = remove_snapshot_leftovers(real_file_system(), o.dump_file); !removed)
       log_warning(fmt::format("Temporary files could not be removed: {}", describe(removed.error())));
   }
-  Status status = o.append_only ? load_log() : load_dump(o.dump_file);
+  const Status status = without_throwing("no memory to load the data",
+                                         [&] { return o.append_only ? load_log() : load_dump(o.dump_file); });
   keyspace.enable_expiry(true);
   for (uint32_t s = 0; s < keyspace.shard_count(); ++s) {
     keyspace.shard(s).ask_for_cleaning();

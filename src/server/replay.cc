@@ -5,6 +5,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/no_memory.h"
 #include "commands/context.h"
 #include "commands/keys.h"
 #include "platform/clock.h"
@@ -37,6 +38,7 @@ class Replay::Lane {
     thread_.join();
   }
 
+  bool out_of_memory() const { return out_of_memory_.load(std::memory_order_relaxed); }
   void add(const RegisteredCommand& command, std::span<const Bytes> args, uint16_t db, const Key& key) {
     filling_.steps.push_back({&command, filling_.args.size(), args.size(), db, key});
     filling_.args.insert(filling_.args.end(), args.begin(), args.end());
@@ -77,7 +79,14 @@ class Replay::Lane {
   void run(const RegisteredCommand& command, std::span<const Bytes> args, uint16_t db, const Key& key) {
     context_.set_client(reply_, nullptr);
     context_.begin(*command.command, args, db, now_ms_, key);
-    command.command->run(context_);
+    const Status done = without_throwing("no memory to load the log", [&]() -> Status {
+      command.command->run(context_);
+      return {};
+    });
+    // What was logged has succeeded once: of its errors this one would lose it without a word.
+    const bool is_starved = reply_.error_count() != errors_seen_ && reply_.last_error_code() == "OOM";
+    errors_seen_ = reply_.error_count();
+    if (!done || is_starved) out_of_memory_.store(true, std::memory_order_relaxed);
   }
   void work() {
     name_this_thread("strata-load");
@@ -91,6 +100,7 @@ class Replay::Lane {
       lock.unlock();
       changed_.notify_all();
       for (const Step& step : batch.steps) {
+        if (out_of_memory()) break;
         run(*step.command, std::span(batch.args).subspan(step.first_arg, step.arg_count), step.db, step.key);
       }
       lock.lock();
@@ -104,6 +114,8 @@ class Replay::Lane {
   Output output_;
   Reply reply_;
   int64_t now_ms_;
+  uint64_t errors_seen_ = 0;
+  std::atomic<bool> out_of_memory_{false};
   Batch filling_;
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -147,7 +159,7 @@ Status Replay::apply(uint16_t db, std::span<const Bytes> args) {
   }
   if (!in_group_) TRY(drain());
   lanes_[0]->run_here(*command, args, db);
-  return {};
+  return check_memory();
 }
 
 Status Replay::begin_group() {
@@ -164,6 +176,13 @@ Status Replay::end_group() {
 Status Replay::drain() {
   for (auto& lane : lanes_) lane->hand_over();
   for (auto& lane : lanes_) lane->finish();
+  return check_memory();
+}
+
+Status Replay::check_memory() const {
+  for (const auto& lane : lanes_) {
+    if (lane->out_of_memory()) return fail(Errc::kOutOfMemory, "no memory to load the log");
+  }
   return {};
 }
 

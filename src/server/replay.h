@@ -33,6 +33,7 @@ class Replay final : public Applier {
 
  private:
   class Lane;
+  Status check_memory() const;
   Status refuse(Errc code, const char* what, std::span<const Bytes> args);
 
   Server& server_;

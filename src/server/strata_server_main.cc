@@ -2,10 +2,38 @@
 
 #include <fmt/format.h>
 
+#include <cstdio>
 #include <cstdlib>
+#include <exception>
+#include <new>
 
 #include "server/config.h"
 #include "server/server.h"
+
+namespace {
+
+constexpr int kExitOutOfMemory = 70;  // EX_SOFTWARE: none of the codes of a start or a stop
+
+// What serves clients and keeps data answers errors when there is no memory. Where there is none even for a
+// few bytes of bookkeeping the process ends, as by kill -9: what was acknowledged is in the log.
+[[noreturn]] void end_without_memory() {
+  const bool is_memory = [] {
+    try {
+      const std::exception_ptr thrown = std::current_exception();
+      if (thrown) std::rethrow_exception(thrown);
+    } catch (const std::bad_alloc&) {
+      return true;
+    } catch (...) {
+    }
+    return false;
+  }();
+  if (!is_memory) std::abort();
+  constexpr char kText[] = "Out of memory: Strata ends here. What was acknowledged is in the log.\n";
+  std::fwrite(kText, 1, sizeof kText - 1, stderr);
+  std::_Exit(kExitOutOfMemory);
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   std::vector<std::string> args(argv + 1, argv + argc);
@@ -16,6 +44,7 @@ int main(int argc, char** argv) {
     return 1;
   }
   if (!*configuration) return 0;  // --help, --version: printed
+  std::set_terminate(end_without_memory);
   strata::Server server(std::move(*configuration));
   int exit_code = check_only ? server.check() : server.run();
   std::fflush(nullptr);
