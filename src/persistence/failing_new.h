@@ -76,6 +76,10 @@ class RoomyFiles final : public FileSystem {
     return pausing([&] { return files_.sync_directory(directory); });
   }
 
+  Result<uint64_t> free_bytes(std::string_view directory) override {
+    return pausing([&] { return files_.free_bytes(directory); });
+  }
+
  private:
   FileSystem& files_;
 };
