@@ -12,6 +12,7 @@
 #include "platform/process.h"
 #include "platform/thread.h"
 #include "server/log_lines.h"
+#include "server/rewrite_delay.h"
 #include "server/server.h"
 #include "server/worker.h"
 
@@ -21,9 +22,6 @@ namespace {
 // What a slice of the walk takes of a turn.
 constexpr int64_t kSliceUs = 300;
 constexpr int64_t kTellEveryS = 5;
-// After failures a rewrite is tried again later and later, as Redis does: minutes by powers of two.
-constexpr uint64_t kRewriteFailuresWithoutDelay = 3;
-constexpr int64_t kRewriteDelayMaxS = 60 * 60;
 
 int64_t now_s() { return system_clock().wall_us() / 1'000'000; }
 int64_t monotonic_ms() { return system_clock().monotonic_us() / 1000; }
@@ -328,9 +326,7 @@ bool BackgroundSave::rewrite_is_due(int64_t now) const {
   if (growth < static_cast<double>(percentage)) return false;
   const uint64_t failures = rewrite_failures_;
   if (failures >= kRewriteFailuresWithoutDelay) {
-    const uint64_t doublings = std::min<uint64_t>(failures - kRewriteFailuresWithoutDelay, 10);
-    const int64_t delay_s = std::min(kRewriteDelayMaxS, int64_t{60} << doublings);
-    if (now - rewrite_tried_s_ < delay_s) return false;
+    if (now - rewrite_tried_s_ < rewrite_delay_s(failures)) return false;
     log_warning(fmt::format("Background AOF rewrite has repeatedly failed {} times, trying again", failures));
   }
   log_notice(fmt::format("Starting automatic rewriting of AOF on {:.0f}% growth", growth));

@@ -24,7 +24,8 @@ Dispatcher::Dispatcher(Server& server, Worker& worker)
     : server_(server),
       worker_(worker),
       runner_(server.keyspace()),
-      context_({server.keyspace(), server.options().data, worker.keyspace_counters(), nullptr}) {}
+      context_({server.keyspace(), server.options().data, worker.keyspace_counters(), nullptr}),
+      flushall_(server.registry().find("flushall")) {}
 
 Dispatcher::~Dispatcher() = default;
 
@@ -414,6 +415,8 @@ uint64_t Dispatcher::finish_command(const RegisteredCommand& command, Bytes cano
   if (context_.changes() > 0 && !(command.flags & kConnection)) {
     worker_.keyspace_counters().add_changes(context_.changes());
     if (EffectSink* sink = context_.environment().sink) sequence = context_.propagate(*sink, canonical_raw);
+    if (&command == flushall_) [[unlikely]]
+      server_.flushed_everything();
   }
   if (reply.error_count() != errors_before) [[unlikely]]
     note_error(command, reply);

@@ -197,6 +197,7 @@ class Dispatcher {
   Worker& worker_;
   JobRunner runner_;
   Context context_;
+  const RegisteredCommand* const flushall_;
   ParsedBatch batch_;
   std::array<Prepared, ParsedBatch::kMaxCommands> prepared_;
   std::array<MemberPlace, ParsedBatch::kMaxCommands> members_;

@@ -405,6 +405,11 @@ void Server::note_save_result(bool ok) {
   set_alert(kAlertSaveFailed, !ok && o.stop_writes_on_bgsave_error && !o.save_points.empty());
 }
 
+void Server::flushed_everything() {
+  background_save_->cancel_save();
+  if (!options().save_points.empty()) static_cast<void>(save_held());  // the log tells of a failure
+}
+
 Status Server::save_held() {
   const Options& o = options();
   int64_t began_ms = system_clock().wall_us() / 1000;

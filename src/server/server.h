@@ -83,6 +83,8 @@ class Server {
   uint64_t log_salt() const { return log_salt_; }
   // A snapshot, with all shards held by the caller. SAVE, and SHUTDOWN.
   Status save_held();
+  // After FLUSHALL, all shards held: with save points the dump is empty from now on, as with Redis.
+  void flushed_everything();
   bool save_wanted(SaveChoice choice) const;
   // After a snapshot: whether writes are refused because the last one failed.
   void note_save_result(bool ok);

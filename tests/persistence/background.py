@@ -283,6 +283,26 @@ def failures(case):
         require_same(contents(server.connect()), expected, "after failures")
 
 
+def flushed(case):
+    """FLUSHALL with save points leaves an empty dump, as with redis-server; without, the dump stays."""
+    for name, make in (("ours", case.ours), ("redis", case.redis)):
+        folder = case.path(f"flushed {name}")
+        for words in (("FLUSHALL",), ("FLUSHALL", "SYNC"), ("FLUSHALL", "ASYNC")):
+            with make(folder, "--appendonly", "no", "--save", "3600 1000000") as server:
+                control = server.connect()
+                pipeline(control, [("SET", "key", "value"), ("SAVE",)])
+                saved = (folder / "dump.rdb").read_bytes()
+                pipeline(control, [words])
+                flushed = (folder / "dump.rdb").read_bytes()
+                assert len(flushed) < len(saved) and b"value" not in flushed, name
+                assert info(control, "persistence")["rdb_changes_since_last_save"] == "0", name
+                pipeline(control, [("SET", "key", "value"), ("SAVE",), ("MULTI",), words, ("SET", "other", 1), ("EXEC",)])
+                assert b"value" not in (folder / "dump.rdb").read_bytes(), f"{name}: in a transaction"
+                pipeline(control, [("CONFIG", "SET", "save", ""), ("SET", "key", "value"), ("SAVE",), words])
+                assert b"value" in (folder / "dump.rdb").read_bytes(), f"{name}: no save points"
+                server.kill()
+
+
 def shutdown_while_saving(case):
     """SHUTDOWN does not wait for what runs in the background: the last save wins."""
     folder = case.path("shutdown")
@@ -324,5 +344,5 @@ def versions(case):
 
 
 if __name__ == "__main__":
-    sys.exit(run_cases([dumps_under_load, rewrites_under_load, kills, replies, automatic, failures,
+    sys.exit(run_cases([dumps_under_load, rewrites_under_load, kills, replies, automatic, failures, flushed,
                         shutdown_while_saving, versions], __doc__))
