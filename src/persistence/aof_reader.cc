@@ -150,6 +150,7 @@ Status AofReader::run(Applier* applier, BaseLoader& base_loader) {
   }
   if (!manifest) return std::unexpected(manifest.error());
   report_.found = true;
+  report_.is_in_doubt = exists(fs_, location_.doubt_path());
   report_.manifest = std::move(*manifest);
   TRY_ASSIGN(std::vector<AofInput> inputs, find_inputs(fs_, location_, report_));
   AofReaderRun pass(fs_, options_, std::move(inputs), applier, base_loader, report_);

@@ -77,6 +77,7 @@ struct AofReport {
   uint64_t command_count = 0;
   uint64_t batch_count = 0;
   uint64_t foreign_record_count = 0;
+  bool is_in_doubt = false;             // the last process left it so (oplog.h)
   bool last_increment_is_bare = false;  // ours and without a record: the next start replaces it
 
   uint64_t cut_bytes = 0;  // 0: nothing was cut

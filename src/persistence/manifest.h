@@ -45,6 +45,8 @@ struct AofLocation {
   std::string log_directory() const { return directory + "/" + append_directory; }
   std::string path_of(std::string_view name) const { return log_directory() + "/" + std::string(name); }
   std::string manifest_path() const { return path_of(append_filename + ".manifest"); }
+  // There while the log is in doubt: a sync of it has failed (oplog.h).
+  std::string doubt_path() const { return path_of(append_filename + ".in-doubt"); }
   std::string old_style_path() const { return directory + "/" + append_filename; }
 };
 

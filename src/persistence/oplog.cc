@@ -16,6 +16,7 @@
 #include "persistence/log_writer.h"
 #include "persistence/oplog_files.h"
 #include "persistence/oplog_rewrite.h"
+#include "persistence/rdb_snapshot.h"
 #include "platform/clock.h"
 #include "platform/entropy.h"
 #include "platform/thread.h"
@@ -51,6 +52,7 @@ class OpLog::Impl {
   ~Impl() { end_threads(); }
 
   Status open(const AofReport& recovered) {
+    if (recovered.is_in_doubt) return open_in_doubt(recovered);
     const uint64_t salt = splitmix64(salt_state_);
     TRY_ASSIGN(StartedLog log, start_new_increment(fs_, location_, recovered, salt, retention()));
     manifest_ = std::move(log.manifest);
@@ -59,6 +61,18 @@ class OpLog::Impl {
     base_bytes_ = recovered.base_bytes;
     note_history();
     writer_.attach(std::move(log.increment), kOpeningBytes, recovered.end_position, salt);
+    return {};
+  }
+
+  Status open_in_doubt(const AofReport& recovered) {
+    static_cast<void>(remove_snapshot_leftovers(fs_, location_.path_of(location_.append_filename)));
+    manifest_ = recovered.manifest;
+    increment_seq_ = manifest_.next_increment_seq() - 1;
+    earlier_bytes_ = recovered.bytes_total;
+    base_bytes_ = recovered.base_bytes;
+    note_history();
+    writer_.attach(File(), 0, recovered.end_position, 0);
+    writer_.fail_with({Errc::kIo, 0, "the last process could not sync it"});
     return {};
   }
 
@@ -135,6 +149,7 @@ class OpLog::Impl {
     TRY(sync_locked());
     lock_.lock();
     Status sealed = writer_.seal();
+    if (!sealed) leave_in_doubt();
     unlock();
     return sealed;
   }
@@ -297,6 +312,7 @@ class OpLog::Impl {
     STRATA_CRASH_POINT("log.after_sync");
     lock_.lock();
     writer_.finish_sync(sync, synced);
+    if (!synced) leave_in_doubt();
     sync_in_flight_.store(false, std::memory_order_relaxed);
     unlock();
     notify();
@@ -306,7 +322,11 @@ class OpLog::Impl {
   Status rotate_locked() {
     (void)writer_.write_complete();
     const LogWriter::Sync sync = writer_.begin_sync();
-    if (sync.file != nullptr) writer_.finish_sync(sync, sync.file->sync_data());
+    if (sync.file != nullptr) {
+      const Status synced = sync.file->sync_data();
+      writer_.finish_sync(sync, synced);
+      if (!synced) leave_in_doubt();
+    }
     if (writer_.failed()) return fail(Errc::kReadOnly, "the log has failed");
     const uint64_t seq = next_increment_seq();
     const LogOpening opening{.position = writer_.position(), .salt = splitmix64(salt_state_)};
@@ -325,6 +345,9 @@ class OpLog::Impl {
     writer_.attach(std::move(file), kOpeningBytes, opening.position, opening.salt);
     return {};
   }
+
+  // If even this fails, the next process does not hear of it.
+  void leave_in_doubt() { (void)fs_.open(location_.doubt_path(), OpenMode::kCreate); }
 
   uint64_t next_increment_seq() {
     tried_seq_ = std::max(tried_seq_ + 1, manifest_.next_increment_seq());
@@ -364,6 +387,8 @@ class OpLog::Impl {
       increment_seq_ = old_seq;
       return adopted;
     }
+    // Both may fail: then another start begins afresh, and does no harm.
+    if (fs_.remove(location_.doubt_path())) static_cast<void>(fs_.sync_directory(location_.log_directory()));
     static_cast<void>(
         remove_orphans(fs_, location_, manifest_));  // of attempts that failed; or the next start
     STRATA_CRASH_POINT("resumption.after_manifest");

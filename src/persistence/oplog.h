@@ -16,6 +16,10 @@
 //      is acknowledged on top of a write that may not be there, and nothing is retried on the same
 //      descriptor. failed() is set before on_progress tells of it. Only resume() ends this, with a fresh
 //      generation: a base that holds everything appended before it, and a new increment.
+//      A failed sync leaves pages that look clean and were never written, which the next process would read
+//      and build upon. So an empty file says that the log is in doubt. A start that finds it opens no
+//      increment: the log has failed, and a fresh generation follows. The file needs no sync, because a power
+//      cut ends the doubt.
 //   2. A record lies in one batch and one file. Positions count bytes of batch bodies since the log's
 //      birth and go on over increments and restarts.
 //   3. Every start opens a new increment, complete and durable before the manifest names it.
@@ -82,7 +86,7 @@ struct OpLogStats {
 class OpLog {
  public:
   // `recovered` is AofReader::report() after load(), or empty for a new log. Syncs what recovery read,
-  // opens a new increment and stores the manifest.
+  // opens a new increment and stores the manifest. A log in doubt changes nothing, and has failed.
   static Result<std::unique_ptr<OpLog>> open(FileSystem& fs, const AofLocation& location,
                                              const OpLogOptions& options, const AofReport& recovered);
   ~OpLog();  // stop() first, or what was not written is gone

@@ -91,7 +91,8 @@ class ResumeRun {
     Result<std::unique_ptr<OpLog>> log = OpLog::open(fs_, kLocation, options, found.report);
     if (!log) return is_down() || broken(std::string("cannot open: ") + log.error().what);
     log_ = std::move(*log);
-    durable_ = history_.size();
+    if (!log_->failed()) durable_ = history_.size();
+    in_doubt_ += log_->failed();
     return true;
   }
 
@@ -147,7 +148,6 @@ class ResumeRun {
     }
     if (failed_at_ == 0) {
       ++failures_;
-      log_has_failed_ = true;
       failed_at_ = 1 + log.written_sequence();
       broken_files_.insert(kLocation.path_of(increment_name(kLocation, log.stats().increment_seq)));
     }
@@ -159,7 +159,6 @@ class ResumeRun {
     log_.reset();
     failed_at_ = 0;
     error_.reset();
-    log_has_failed_ = false;
     is_kill ? fs_.kill_process() : fs_.crash(random_.next());
     fs_.set_capacity(kRoomy);
   }
@@ -174,8 +173,7 @@ class ResumeRun {
   bool run(int generations) {
     for (int i = 0; i < generations && problem_.empty(); ++i) {
       if (start()) work(20 + random_.below(80));
-      // A sync that failed leaves pages that look clean: only another boot shows what the disk holds.
-      crash(!log_has_failed_ && random_.one_in(4));
+      crash(random_.one_in(4));
     }
     if (problem_.empty() && start()) crash(false);
     return problem_.empty();
@@ -190,6 +188,7 @@ class ResumeRun {
   uint64_t lost_acknowledged() const { return lost_acknowledged_; }
   uint64_t failures() const { return failures_; }
   uint64_t resumed() const { return resumed_; }
+  uint64_t in_doubt() const { return in_doubt_; }
   uint64_t hits() const { return hits_; }
   OpLog& log() { return *log_; }
   SimFileSystem& fs() { return fs_; }
@@ -204,6 +203,8 @@ class ResumeRun {
     const bool is_io = event.kind == SimOperation::kWrite || event.kind == SimOperation::kSync;
     if (is_io && broken_files_.contains(std::string(event.path)))
       (void)broken("tried again on " + std::string(event.path));
+    // Without the mark the next process cannot know: that is how far the promise goes.
+    if (event.path == kLocation.doubt_path()) return {};
     if (!error_ || event.index < fails_from_ || event.index >= fails_to_) return {};
     ++hits_;
     return error_;
@@ -218,7 +219,7 @@ class ResumeRun {
     lost_acknowledged_ += acknowledged_ > lines.size() ? acknowledged_ - lines.size() : 0;
     history_.resize(lines.size());
     for (Written& written : history_) written.sequence = 0;
-    durable_ = acknowledged_ = 0;
+    acknowledged_ = std::min(acknowledged_, lines.size());
     return true;
   }
 
@@ -269,8 +270,7 @@ class ResumeRun {
   uint64_t fails_from_ = 0, fails_to_ = 0, hits_ = 0;
   size_t durable_ = 0, acknowledged_ = 0;
   uint64_t failed_at_ = 0;
-  bool log_has_failed_ = false;  // since the start
-  uint64_t counter_ = 0, lost_acknowledged_ = 0, failures_ = 0, resumed_ = 0;
+  uint64_t counter_ = 0, lost_acknowledged_ = 0, failures_ = 0, resumed_ = 0, in_doubt_ = 0;
   std::string problem_;
 };
 
@@ -278,7 +278,7 @@ class ResumeRun {
 // ------------------------------------------------------------------------------------------------
 
 struct Tally {
-  uint64_t broken = 0, lost_acknowledged = 0, failures = 0, resumed = 0, hits = 0;
+  uint64_t broken = 0, lost_acknowledged = 0, failures = 0, resumed = 0, in_doubt = 0, hits = 0;
 };
 
 Tally run_seeds(uint64_t part, SyncPolicy policy, Mutant mutant, bool report) {
@@ -300,12 +300,14 @@ Tally run_seeds(uint64_t part, SyncPolicy policy, Mutant mutant, bool report) {
     tally.lost_acknowledged += run.lost_acknowledged();
     tally.failures += run.failures();
     tally.resumed += run.resumed();
+    tally.in_doubt += run.in_doubt();
     tally.hits += run.hits();
   }
   if (single == nullptr && report) {
     EXPECT_GT(tally.hits, seeds) << "the disk hardly ever failed";
     EXPECT_GT(tally.failures, seeds / 2);
     EXPECT_GT(tally.resumed, seeds / 4);
+    EXPECT_GT(tally.in_doubt, seeds / 50) << "starts on a log in doubt";
   }
   return tally;
 }
@@ -476,6 +478,33 @@ TEST(OpLogResume, MoreBehindTheMarkThanTheRingHoldsNeedsAnotherBase) {
   run.look();
   run.crash(false);
   EXPECT_TRUE(run.start()) << run.problem();
+}
+
+// A killed process whose sync has failed leaves pages that look clean; the next must not build upon them.
+TEST(OpLogResume, AStartAfterAFailedSyncBeginsAfresh) {
+  ResumeRun run(6, SyncPolicy::kAlways);
+  ASSERT_TRUE(run.start());
+  run.append_one();
+  ASSERT_TRUE(run.log().step_sync());
+  run.append_one();
+  run.fail_operations(2, 1, Errc::kIo);
+  EXPECT_FALSE(run.log().step_sync());
+  run.look();
+  run.crash(true);
+  const std::vector<std::string> before = names(run.fs());
+  EXPECT_NE(std::ranges::find(before, "appendonly.aof.in-doubt"), before.end());
+  ASSERT_TRUE(run.start()) << run.problem();
+  EXPECT_TRUE(run.log().failed());
+  EXPECT_EQ(names(run.fs()), before) << "a start that changes nothing";
+  ASSERT_TRUE(run.resume());
+  EXPECT_FALSE(run.log().failed());
+  run.append_one();
+  ASSERT_TRUE(run.log().step_sync());
+  EXPECT_EQ(names(run.fs()).size(), 3u);
+  run.look();
+  run.crash(false);
+  ASSERT_TRUE(run.start()) << run.problem();
+  EXPECT_FALSE(run.log().failed());
 }
 
 TEST(OpLogResume, AChangeOfPolicyTakesEffectWithIt) {

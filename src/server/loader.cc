@@ -15,6 +15,8 @@
 namespace strata {
 namespace {
 
+constexpr double kSlowOpeningSeconds = 1;
+
 RdbLoadOptions rdb_options(Server& server) {
   const DataOptions& data = server.options().data;
   RdbLoadOptions options;
@@ -155,8 +157,12 @@ Status Loader::load_log() {
   log_options.names_times = o.log_names_times();
   log_options.retention_s = static_cast<uint64_t>(o.log_retention_s);
   failed_file_ = location.log_directory();
+  began_us = system_clock().monotonic_us();
   auto log = OpLog::open(real_file_system(), location, log_options, report);
   if (!log) return std::unexpected(log.error());
+  // Syncs that wait behind others' on a busy disk are the one thing here that takes long.
+  if (const double took_s = seconds_since(began_us); took_s >= kSlowOpeningSeconds)
+    log_warning(fmt::format("Syncing the log and opening a new increment took {:.3f} seconds", took_s));
   server_.open_log(std::move(*log));
   return {};
 }

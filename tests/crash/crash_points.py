@@ -44,6 +44,7 @@ LARGE_BYTES = 100_000  # Beyond the size up to which records lie in the log's ri
 PASSES_MAX = {"log.before_write": 200, "log.after_write": 200, "log.before_sync": 200, "log.after_sync": 200,
               "log.within_large_record": 5, "snapshot.half_written": 1, "rewrite.within_removal": 2,
               "replacement.before_rename": 3, "replacement.after_rename": 3}
+SYNCS = ("log.before_sync", "log.after_sync")  # Every second under everysec.
 # Passed as a start does its work, or as an orderly end does; a failing disk is resumption.py's.
 OF_A_START = ("cut.before_truncation", "cut.after_truncation", "cut.after_manifest")
 OF_AN_END = ("log.before_sync_of_seal",)
@@ -168,7 +169,8 @@ class Campaign:
         if self.server is None or self.rounds == ROUNDS_PER_FOLDER:
             self.new_folder()
         self.rounds += 1
-        passes = self.chooser.randint(1, PASSES_MAX.get(point, 2))
+        is_rare = self.options.policy == "everysec" and point in SYNCS
+        passes = self.chooser.randint(1, 2 if is_rare else PASSES_MAX.get(point, 2))
         writers = []
         hit = False
         if point in OF_A_START:

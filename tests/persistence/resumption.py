@@ -206,6 +206,7 @@ def killed_while_resuming(case):
         connection = server.connect()
         for number in range(100):
             assert connection.command("GET", f"key:{number}").value == b"%d" % number, f"{point}: key:{number} is lost"
+        wait_until(lambda: is_writing(server, "ok"), f"{point}: the log's resumption")
         pipeline(connection, [("SET", "later", 1)])
         names = [path.name for path in (server.folder / "appendonlydir").iterdir()]
         assert not [name for name in names if name.startswith("temp-")], names
@@ -214,7 +215,59 @@ def killed_while_resuming(case):
         server.stop()
 
 
-CASES = (full_disk_under_load, syncs_and_writes_fail, by_hand, killed_while_resuming)
+def started_in_doubt(case):
+    """A process whose sync failed is killed: the next begins the log afresh before it accepts a write."""
+    disk = FaultyDisk(case)
+    with disk.server(case, "in doubt", "--appendfsync", "always") as server:
+        control = server.connect()
+        pipeline(control, [("SET", "safe", 1)])
+        disk.set(SYNC_ERRNO, errno.EIO)
+        reply = control.command("SET", "doubtful", 1)
+        assert reply.kind == "-" and reply.value.startswith(b"MISCONF "), reply
+        mark = server.folder / "appendonlydir" / "appendonly.aof.in-doubt"
+        assert mark.exists()
+        server.kill()
+        server.start()
+        control = server.connect()
+        assert control.command("GET", "safe").value == b"1"
+        reply = control.command("SET", "later", 1)
+        assert reply.kind == "-" and reply.value.startswith(b"MISCONF "), reply
+        assert disk.hits() > 0
+        disk.set(SYNC_ERRNO, 0)
+        wait_until(lambda: is_writing(server, "ok"), "the log's resumption")
+        assert not mark.exists()
+        pipeline(control, [("SET", "later", 2)])
+        require_restart(server, [])
+        assert is_writing(server, "ok")
+
+
+def start_on_a_full_disk(case):
+    """It says why it cannot, changes nothing that counts, and comes up when there is room."""
+    disk_folder, folder = case.path("disk"), case.path("server")
+    with SmallDisk(disk_folder, FULL_DISK_BYTES), case.ours(folder, "--dir", disk_folder, "--appendonly", "yes", "--save",
+                                                           "") as server:
+        control = server.connect()
+        pipeline(control, [("SET", f"key:{number}", random_like(number)) for number in range(100)])
+        expected = contents(control)
+        server.kill()
+        ballast = disk_folder / "ballast"
+        with open(ballast, "wb", buffering=0) as file:
+            try:
+                while file.write(bytes(4096)) == 4096:
+                    pass
+            except OSError as error:
+                assert error.errno == errno.ENOSPC, error
+        server.launch()
+        assert exit_code(server, "a start on a full disk") == 1
+        assert "no space left on device" in server.log_tail().lower(), server.log_tail()
+        ballast.unlink()
+        server.start()
+        require_same(contents(server.connect()), expected, "after a start on a full disk")
+        pipeline(server.connect(), [("SET", "later", 1)])
+
+
+CASES = (full_disk_under_load, syncs_and_writes_fail, by_hand, killed_while_resuming, started_in_doubt,
+         start_on_a_full_disk)
 
 if __name__ == "__main__":
     sys.exit(run_cases(CASES, __doc__))

@@ -66,9 +66,20 @@ class Server:
             if self.process.poll() is not None:
                 raise RuntimeError(f"{self.binary} ended with {self.process.returncode} as it started:\n{self.log_tail()}")
             if time.monotonic() > deadline:
+                waits = self.what_threads_wait_for()
                 self.kill()
-                raise RuntimeError(f"{self.binary} does not answer:\n{self.log_tail()}")
+                raise RuntimeError(f"{self.binary} does not answer:\n{self.log_tail()}\n{waits}")
             time.sleep(0.01)
+
+    def what_threads_wait_for(self):
+        """A line for each thread: in which place of the kernel it sleeps, in which system call."""
+        lines = []
+        for thread in Path(f"/proc/{self.pid}/task").iterdir():
+            try:
+                lines.append(" ".join((thread / name).read_text().strip() for name in ("comm", "wchan", "syscall")))
+            except OSError as error:
+                lines.append(f"{thread.name}: {error}")
+        return "\n".join(lines)
 
     def stop(self):
         """SIGTERM, and the exit code; SIGKILL when that does not help."""
