@@ -79,6 +79,7 @@ struct AofReport {
   uint64_t foreign_record_count = 0;
   bool is_in_doubt = false;             // the last process left it so (oplog.h)
   bool last_increment_is_bare = false;  // ours and without a record: the next start replaces it
+  uint64_t filler_offset = 0;  // where the filler at the end of the last file begins; 0: there is none
 
   uint64_t cut_bytes = 0;  // 0: nothing was cut
   std::string cut_file;

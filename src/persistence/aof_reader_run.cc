@@ -12,6 +12,7 @@ constexpr Bytes kRdbMagic = "REDIS";
 // Larger bodies are checksummed from the file before memory is taken for them: a hostile header may
 // claim as many bytes as its file has.
 constexpr uint64_t kTrustedBodyBytes = 64 << 20;
+constexpr size_t kFillerLineBytesMax = 2 * kFillerLineBytes;
 
 }  // namespace
 
@@ -39,6 +40,7 @@ Result<std::optional<AofReaderRun::Cut>> AofReaderRun::read_all() {
     // agree. Else an increment that has become empty would be missing without a word.
     position_is_known_ |= !inputs_[i].is_base;
     bytes_before_ += inputs_[i].bytes;
+    report_.filler_offset = current.is_last ? current.filler_at.value_or(0) : 0;
     report_.last_increment_is_bare = current.has_opening && !current.has_records && !inputs_[i].is_base;
   }
   report_.failed_file.clear();
@@ -90,7 +92,7 @@ Status AofReaderRun::read_opening(Current& current, AofWindow& window) {
   LogOpening& opening = current.opening;
   if (!parse_opening(window.rest(), opening))
     return fail(Errc::kCorruption, "the first line of a log file is damaged", window.offset());
-  if (opening.version != kLogFormatVersion)
+  if (opening.version == 0 || opening.version > kLogFormatVersion)
     return fail(Errc::kUnsupported, "the log file was written by a newer version", window.offset());
   if (position_is_known_ && opening.position != position_)
     return fail(Errc::kCorruption, "the log file does not begin where the one before it ends",
@@ -111,16 +113,39 @@ Status AofReaderRun::read_next(Current& current, File& file, AofWindow& window) 
   if (is_batch) {
     const uint64_t position_before = position_;
     TRY_ASSIGN(const bool good, read_batch(current, file, window));
-    if (!good) current.damaged_at = offset;
+    if (!good) current.damaged_at = current.filler_at.value_or(offset);
+    current.filler_at.reset();
     current.has_records |= position_ != position_before;
     return {};
   }
   if (current.has_opening && !current.is_foreign) {
-    TRY_ASSIGN(const bool foreign, enter_foreign(current, file, window));
-    if (!foreign) current.damaged_at = offset;
+    TRY_ASSIGN(const bool skipped, skip_filler(current, window));
+    if (skipped) return {};
+    // Redis appends behind all filler. Elsewhere it is the middle of a torn batch that looks like a record.
+    const bool is_right_place = !current.filler_at || offset % kPageBytes == 0;
+    const bool is_right_line = window.rest().front() != '#' || window.rest().starts_with(kTimeMark);
+    const bool may_be_foreign = is_right_place && is_right_line;
+    TRY_ASSIGN(const bool foreign,
+               may_be_foreign ? enter_foreign(current, file, window) : Result<bool>(false));
+    if (!foreign) current.damaged_at = current.filler_at.value_or(offset);
     return {};
   }
   return read_foreign(current, window);
+}
+
+// Steps over whole lines of nothing but '#'; false when there are none.
+Result<bool> AofReaderRun::skip_filler(Current& current, AofWindow& window) {
+  const uint64_t begin = window.offset();
+  while (current.opening.version >= kFillerSinceVersion) {
+    TRY(window.fill(kFillerLineBytesMax));
+    const size_t end = window.rest().substr(0, kFillerLineBytesMax).find_first_not_of('#');
+    const bool is_filler = end != 0 && end != Bytes::npos && window.rest()[end] == '\n';
+    if (!is_filler) break;
+    window.advance(end + 1);
+  }
+  if (window.offset() == begin) return false;
+  if (!current.filler_at) current.filler_at = begin;
+  return true;
 }
 
 // False when it is damaged.
@@ -153,6 +178,7 @@ Result<bool> AofReaderRun::enter_foreign(Current& current, File& file, AofWindow
   if (later.found) return false;
   TRY_ASSIGN(const AofParse parsed, scan_unit(window));
   current.is_foreign = parsed == AofParse::kOk && unit_.record_bytes > 0;
+  if (current.is_foreign) current.filler_at.reset();
   return current.is_foreign;
 }
 

@@ -51,6 +51,7 @@ class AofReaderRun {
     bool has_opening = false;
     bool is_foreign = false;  // from here on a real Redis wrote
     bool has_records = false;
+    std::optional<uint64_t> filler_at;  // directly before what comes next
     LogOpening opening;
     std::optional<uint64_t> damaged_at;
   };
@@ -64,6 +65,7 @@ class AofReaderRun {
   Status read_rest(Current& current, File& file, AofWindow& window);
   Status read_opening(Current& current, AofWindow& window);
   Status read_next(Current& current, File& file, AofWindow& window);
+  Result<bool> skip_filler(Current& current, AofWindow& window);
   Result<bool> read_batch(const Current& current, File& file, AofWindow& window);
   Result<bool> enter_foreign(Current& current, File& file, AofWindow& window);
   Status read_foreign(Current& current, AofWindow& window);

@@ -121,4 +121,16 @@ uint32_t batch_checksum_seed(uint64_t salt, const BatchHeader& header) {
   return crc32c(0, Bytes(text, sizeof(text)));
 }
 
+void format_filler(std::span<char> out, uint64_t offset) {
+  std::memset(out.data(), '#', out.size());
+  for (uint64_t at = kFillerLineBytes - 1 - offset % kFillerLineBytes; at < out.size();
+       at += kFillerLineBytes)
+    if (at != 0) out[at] = '\n';
+}
+
+bool fits_in_page(uint64_t offset, uint64_t bytes) {
+  const uint64_t room = kPageBytes - offset % kPageBytes;
+  return bytes <= room && bytes + 1 != room;
+}
+
 }  // namespace strata

@@ -22,7 +22,7 @@ TEST(LogBatch, OpeningIsDrawnAsDocumented) {
   char line[kOpeningBytes];
   format_opening(line, opening);
   const Bytes text(line, sizeof(line));
-  EXPECT_TRUE(text.starts_with("#SO:01 0000000000001234 000000000000feed "));
+  EXPECT_TRUE(text.starts_with("#SO:02 0000000000001234 000000000000feed "));
   EXPECT_TRUE(text.ends_with("\r\n"));
   LogOpening read;
   ASSERT_TRUE(parse_opening(text, read));

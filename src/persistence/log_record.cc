@@ -65,6 +65,15 @@ void append_select_to(std::string& out, uint16_t db) {
   append_command_to(out, args);
 }
 
+size_t select_bytes(uint16_t db) {
+  constexpr Bytes kZeros = "00000";
+  const size_t digits = 1 + (db >= 10) + (db >= 100) + (db >= 1000) + (db >= 10000);
+  const Bytes args[] = {"SELECT", kZeros.substr(0, digits)};
+  return command_bytes(args);
+}
+
+bool is_group(Bytes record) { return record.starts_with(kMulti); }
+
 void RecordBuilder::open(uint16_t db) {
   STRATA_ASSERT(!finished_, "clear() begins the next record");
   if (command_count_ == 0) {

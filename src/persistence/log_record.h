@@ -22,6 +22,8 @@ size_t command_bytes(std::span<const Bytes> args);
 char* format_command(char* out, std::span<const Bytes> args);
 void append_command_to(std::string& out, std::span<const Bytes> args);
 void append_select_to(std::string& out, uint16_t db);
+size_t select_bytes(uint16_t db);
+bool is_group(Bytes record);  // MULTI … EXEC
 
 class RecordBuilder {
  public:

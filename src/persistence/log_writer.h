@@ -7,12 +7,13 @@
 //      after a failure. What the ring still yields is then thrown away, so that threads inside shards are
 //      never stuck; those writes were never acknowledged. What lies behind a mark of stop_at() is kept, for
 //      resume().
-//   2. A batch is one write, except that a large record's block follows its header from where it lies.
+//   2. Batches are gathered into one write, except that a large record's block follows from where it lies.
 //   3. Every increment begins in database 0, like a fresh connection.
-//   4. A half-written batch stays in the file as it is; recovery cuts it.
-//   5. With names_times, what is behind a `#TS:<second>` line was appended in that second or later, and what
-//   is
-//      before the first of a later second no later than it was written.
+//   4. Batches lie in pages of the file as log_batch.h says, which also draws filler. Filler that lies ahead
+//      is overwritten; a record larger than a page drops it, and then the file grows as any other.
+//   5. A half-written batch stays in the file as it is; recovery cuts it.
+//   6. With names_times, what is behind a `#TS:<second>` line was appended in that second or later, and what
+//      is before the first of a later second no later than it was written.
 
 #pragma once
 
@@ -22,18 +23,27 @@
 #include <string>
 
 #include "base/result.h"
+#include "persistence/log_batch.h"
 #include "persistence/log_ring.h"
 #include "platform/clock.h"
 #include "platform/file_system.h"
 
 namespace strata {
 
-constexpr size_t kBatchBytes = 1 << 20;  // a batch takes no further record beyond it
-static_assert(kBatchBytes > kInlineRecordBytes);
+constexpr size_t kWriteBytesMax = 256 << 10;  // a write takes no further batch beyond it
+static_assert(kWriteBytesMax > kInlineRecordBytes);
+
+struct PrefillOptions {
+  uint64_t after_batches = 64;       // begins, and goes on after a large record, after so many small batches
+  uint64_t ahead_bytes = 4 << 20;    // as far ahead of the writer
+  uint64_t chunk_bytes = 1 << 20;    // written, then synced, before the next
+  uint64_t piece_bytes = 128 << 10;  // written at once: the lock is held for as long; whole pages
+};
 
 class LogWriter {
  public:
-  LogWriter(LogRing& ring, Clock& clock) : ring_(ring), clock_(clock) {}
+  LogWriter(LogRing& ring, Clock& clock, const PrefillOptions& prefill)
+      : ring_(ring), clock_(clock), prefill_(prefill) {}
 
   // Goes on in `file`, which holds `size` bytes, all durable, and so is everything below `position`.
   void attach(File file, uint64_t size, uint64_t position, uint64_t salt);
@@ -70,6 +80,12 @@ class LogWriter {
   Sync begin_sync();
   void finish_sync(const Sync& sync, const Status& status);
 
+  // Prefilling. Another piece of filler is worth its while; writes one (no disk space is no failure of the
+  // log: then there is no more of it in this file). Truncates what is left of it.
+  bool wants_filler() const;
+  Status add_filler();
+  Status drop_filler();
+
   void fail_with(const Error& error);
 
   // Any thread.
@@ -78,6 +94,11 @@ class LogWriter {
   uint64_t position() const { return position_.load(std::memory_order_relaxed); }
   uint64_t durable_position() const { return durable_position_.load(std::memory_order_relaxed); }
   uint64_t file_bytes() const { return file_bytes_.load(std::memory_order_relaxed); }
+  // Filler behind the last batch, which file_bytes() does not count.
+  uint64_t filler_bytes() const {
+    const uint64_t filled_to = filled_to_.load(std::memory_order_relaxed);
+    return filled_to > file_bytes() ? filled_to - file_bytes() : 0;
+  }
   uint64_t batch_count() const { return batch_count_.load(std::memory_order_relaxed); }
   uint64_t sync_count() const { return sync_count_.load(std::memory_order_relaxed); }
   bool failed() const { return failed_.load(std::memory_order_acquire); }
@@ -85,31 +106,51 @@ class LogWriter {
 
  private:
   Result<bool> write_batch();
-  Status write_large(const LogRing::Record& record);
-  Status write_at_end(Bytes bytes);
-  void put_time();
+  bool peek(LogRing::Record& record) const;
+  size_t bytes_of(const LogRing::Record& record) const;
+  Status put_together(LogRing::Record& record);
+  Status put_alone(const LogRing::Record& record);
+  Status write_large(Bytes record);
+  void pad_for_crossing(uint64_t bytes);
+  void go_to_next_page();
+  Status put_batch();
+  Status write_pages();
+  bool has_filler() const { return filled_to_.load(std::memory_order_relaxed) > end_; }
+  void note_time();
   void select(uint16_t db);
   void begin_batch();
-  void put_header(Bytes large_body);
+  void put_header(Bytes body);
   void advance(uint64_t body_bytes, uint64_t sequence);
+  void publish();
   enum class Discard : uint8_t { kToMark, kAll };
   void discard(Discard what);
 
   LogRing& ring_;
   Clock& clock_;
+  const PrefillOptions prefill_;
   File file_;
   std::string batch_;  // header and body, kept between batches for its memory
+  std::string pages_;  // batches to be written at pages_begin_, and the filler between them
+  uint64_t pages_begin_ = 0;
+  uint64_t end_ = 0;  // of the file, as far as there are batches; the next three tell of the same place
+  uint64_t next_position_ = 0;
+  uint64_t next_sequence_ = 0;
+  uint64_t next_batch_count_ = 0;
   uint64_t salt_ = 0;
   int32_t current_db_ = 0;
   int64_t last_second_ = 0;      // never goes back, though the clock may
   bool is_time_unnamed_ = true;  // in this file
+  std::string time_line_;        // with which the next batch begins
   std::atomic<bool> names_times_{false};
   std::atomic<uint64_t> stop_at_{kNever};
+  bool filler_is_given_up_ = false;  // for this file
+  uint64_t small_batches_ = 0;       // in a row
   std::atomic<uint64_t> written_sequence_{0};
   std::atomic<uint64_t> durable_sequence_{0};
   std::atomic<uint64_t> position_{0};
   std::atomic<uint64_t> durable_position_{0};
   std::atomic<uint64_t> file_bytes_{0};
+  std::atomic<uint64_t> filled_to_{0};  // below or at file_bytes_: no filler
   std::atomic<uint64_t> batch_count_{0};
   std::atomic<uint64_t> sync_count_{0};
   std::atomic<bool> has_lost_behind_mark_{false};

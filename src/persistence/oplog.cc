@@ -41,7 +41,7 @@ class OpLog::Impl {
         options_(options),
         ring_(ring),
         clock_(options.clock != nullptr ? *options.clock : system_clock()),
-        writer_(ring, clock_),
+        writer_(ring, clock_, options.prefill),
         policy_(options.policy),
         wanted_policy_(options.policy),
         retention_s_(options.retention_s),
@@ -114,6 +114,32 @@ class OpLog::Impl {
   Status sync_once() {
     std::scoped_lock one_at_a_time(sync_mutex_);
     return sync_locked();
+  }
+
+  // Its sync has a descriptor of its own: an error is told once to each, so this one cannot swallow what the
+  // log's own syncs must hear of.
+  Status prefill_chunk() {
+    lock_.lock();
+    const uint64_t seq = increment_seq_.load(std::memory_order_relaxed);
+    const bool wanted = policy() == SyncPolicy::kAlways && writer_.wants_filler();
+    unlock();
+    if (!wanted) return {};
+    TRY_ASSIGN(File file, fs_.open(location_.path_of(increment_name(location_, seq)), OpenMode::kReadWrite));
+    for (uint64_t done = 0; done < options_.prefill.chunk_bytes; done += options_.prefill.piece_bytes) {
+      lock_.lock();
+      const bool is_same = increment_seq_.load(std::memory_order_relaxed) == seq;
+      const Status added = is_same ? writer_.add_filler() : Status{};
+      unlock();
+      if (!added && !writer_.failed() && on_no_filler_) on_no_filler_(added.error());
+      if (!added || !is_same) return added;
+    }
+    const Status synced = file.sync_data();
+    if (synced) return {};
+    lock_.lock();
+    if (increment_seq_.load(std::memory_order_relaxed) == seq) writer_.fail_with(synced.error());
+    unlock();
+    notify();
+    return synced;
   }
 
   void request_sync(uint64_t sequence) {
@@ -250,6 +276,7 @@ class OpLog::Impl {
     stats.position = writer_.position();
     stats.pending_sync_bytes =
         stats.position > stats.durable_position ? stats.position - stats.durable_position : 0;
+    stats.filler_bytes = writer_.filler_bytes();
     stats.increment_seq = increment_seq_.load(std::memory_order_relaxed);
     stats.write_count = writer_.batch_count();
     stats.sync_count = writer_.sync_count();
@@ -273,6 +300,7 @@ class OpLog::Impl {
   void set_retention(uint64_t seconds) { retention_s_.store(seconds, std::memory_order_relaxed); }
   void set_names_times(bool names) { writer_.set_names_times(names); }
   void set_on_progress(std::function<void()> callback) { on_progress_ = std::move(callback); }
+  void set_on_no_filler(std::function<void(const Error&)> callback) { on_no_filler_ = std::move(callback); }
 
  private:
   LogRetention retention() const {
@@ -303,8 +331,10 @@ class OpLog::Impl {
     (void)writer_.write_complete();
     const LogWriter::Sync sync = writer_.begin_sync();
     if (sync.file != nullptr) sync_in_flight_.store(true, std::memory_order_relaxed);
+    const bool wants_filler = policy() == SyncPolicy::kAlways && writer_.wants_filler();
     unlock();
     notify();
+    if (wants_filler) ask_for_filler();
     if (sync.file == nullptr) return status();
     // rotate() changes the file only with sync_mutex_, which is ours.
     STRATA_CRASH_POINT("log.before_sync");
@@ -319,6 +349,16 @@ class OpLog::Impl {
     return status();
   }
 
+  // The sync thread prefills. It looks at the flag before it sleeps, so a lost notification costs nothing but
+  // the wait for the next.
+  void ask_for_filler() {
+    if (filler_wanted_.exchange(true, std::memory_order_relaxed)) return;
+    {
+      std::scoped_lock guard(timer_mutex_);
+    }
+    timer_.notify_one();
+  }
+
   Status rotate_locked() {
     (void)writer_.write_complete();
     const LogWriter::Sync sync = writer_.begin_sync();
@@ -328,6 +368,7 @@ class OpLog::Impl {
       if (!synced) leave_in_doubt();
     }
     if (writer_.failed()) return fail(Errc::kReadOnly, "the log has failed");
+    TRY(writer_.drop_filler());  // not synced: filler that comes back with a crash does no harm
     const uint64_t seq = next_increment_seq();
     const LogOpening opening{.position = writer_.position(), .salt = splitmix64(salt_state_)};
     STRATA_CRASH_POINT("rotation.after_sync");
@@ -425,11 +466,19 @@ class OpLog::Impl {
       drop_history();
       guard.lock();
       timer_.wait_for(guard, std::chrono::milliseconds(options_.sync_interval_ms), [this] {
-        return stopping_.load(std::memory_order_acquire) || is_write_wanted_ || wants_sync();
+        return stopping_.load(std::memory_order_acquire) || is_write_wanted_ || wants_sync() ||
+               filler_wanted_.load(std::memory_order_relaxed);
       });
       const bool writes_only = std::exchange(is_write_wanted_, false);
       const bool syncs = policy() == SyncPolicy::kEverySecond || wants_sync();
-      if (stopping_.load(std::memory_order_acquire) || (!syncs && !writes_only)) continue;
+      if (stopping_.load(std::memory_order_acquire)) return;
+      if (!syncs && !writes_only) {
+        if (!filler_wanted_.exchange(false, std::memory_order_relaxed)) continue;
+        guard.unlock();
+        (void)prefill_chunk();  // no space: the log goes on without
+        guard.lock();
+        continue;
+      }
       guard.unlock();
       const uint64_t before = writer_.durable_sequence();
       if (syncs) {
@@ -486,7 +535,9 @@ class OpLog::Impl {
   std::atomic<uint64_t> delayed_sync_count_{0};
   std::atomic<uint64_t> resumption_count_{0};
   std::atomic<bool> sync_in_flight_{false};
+  std::atomic<bool> filler_wanted_{false};
   std::function<void()> on_progress_;
+  std::function<void(const Error&)> on_no_filler_;
 
   std::atomic<uint32_t> bell_{0};
   std::atomic<bool> stopping_{false};
@@ -542,6 +593,9 @@ void OpLog::set_retention(uint64_t seconds) { impl_->set_retention(seconds); }
 void OpLog::set_names_times(bool names) { impl_->set_names_times(names); }
 OpLogStats OpLog::stats() const { return impl_->stats(); }
 void OpLog::set_on_progress(std::function<void()> callback) { impl_->set_on_progress(std::move(callback)); }
+void OpLog::set_on_no_filler(std::function<void(const Error&)> callback) {
+  impl_->set_on_no_filler(std::move(callback));
+}
 void OpLog::start() { impl_->start(); }
 Status OpLog::stop() { return impl_->stop(); }
 Status OpLog::rotate() { return impl_->rotate(); }
@@ -553,6 +607,7 @@ Status OpLog::adopt_base(std::string_view temporary, uint64_t first_increment) {
 }
 void OpLog::step_history() { impl_->drop_history(); }
 Status OpLog::step_sync() { return impl_->sync_once(); }
+Status OpLog::step_prefill() { return impl_->prefill_chunk(); }
 
 Status OpLog::step_write() {
   impl_->write_now();

@@ -30,7 +30,8 @@
 // Cost: append is one atomic addition, a copy and a release store. commit_inline with nothing to write is
 // one compare. A batch is one write(2), and its bytes are copied once and checksummed once.
 // Two threads of its own: the log thread writes and (kAlways) syncs, the sync thread does the sync of
-// every second, so that writes need not wait for it.
+// every second, so that writes need not wait for it, and under kAlways writes filler ahead of the log,
+// because a sync of what was overwritten costs less than one of what was appended (log_batch.h).
 
 #pragma once
 
@@ -45,6 +46,7 @@
 #include "persistence/aof_reader.h"
 #include "persistence/log_record.h"
 #include "persistence/log_ring.h"
+#include "persistence/log_writer.h"
 #include "persistence/manifest.h"
 
 namespace strata {
@@ -57,7 +59,8 @@ enum class SyncPolicy : uint8_t { kAlways, kEverySecond, kNo };
 struct OpLogOptions {
   SyncPolicy policy = SyncPolicy::kEverySecond;
   LogRingOptions ring;
-  uint64_t salt = 0;  // random; makes batch headers unforgeable by clients (docs/formats/oplog.md)
+  PrefillOptions prefill;  // under kAlways
+  uint64_t salt = 0;       // random; makes batch headers unforgeable by clients (docs/formats/oplog.md)
   uint32_t sync_interval_ms = 1000;
   uint64_t retention_s = 0;     // log-retention; 0: off
   bool names_times = false;     // aof-timestamp-enabled
@@ -73,6 +76,7 @@ struct OpLogStats {
   uint64_t pending_sync_bytes = 0;  // written and not yet durable
   uint64_t position = 0;            // of the next record
   uint64_t durable_position = 0;
+  uint64_t filler_bytes = 0;  // written ahead in the increment; current_bytes does not count them
   uint64_t increment_seq = 0;
   uint64_t write_count = 0;  // batches
   uint64_t sync_count = 0;
@@ -126,6 +130,9 @@ class OpLog {
 
   // Set before start(). Called after every advance and on failure.
   void set_on_progress(std::function<void()> callback);
+  // Set before start(). Called at most once for each increment, when there is no space to write filler ahead;
+  // the log goes on by appending.
+  void set_on_no_filler(std::function<void(const Error&)> callback);
   void start();
   // Writes and syncs everything appended so far, seals the log, ends the threads. Idempotent.
   Status stop();
@@ -153,6 +160,8 @@ class OpLog {
   Status step_sync();
   // Removes what is older than the retention.
   void step_history();
+  // Prefills one chunk, if that is worth its while.
+  Status step_prefill();
 
  private:
   class Impl;

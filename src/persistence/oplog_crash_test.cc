@@ -91,6 +91,11 @@ class CrashRun {
     OpLogOptions options = test_options(policy_);
     options.ring.ring_bytes = kRingBytesMin;
     options.salt = random_.next();
+    // Little filler, so that the log often reaches its end.
+    options.prefill = {.after_batches = random_.below(4),
+                       .ahead_bytes = 24 << 10,
+                       .chunk_bytes = 8 << 10,
+                       .piece_bytes = 4 << 10};
     options.test_skip_sync = mutant_.skip_sync;
     Result<std::unique_ptr<OpLog>> log = OpLog::open(fs_, kLocation, options, recovered.report);
     if (!log) {
@@ -125,7 +130,7 @@ class CrashRun {
 
   void work(uint64_t steps) {
     for (; steps > 0 && !fs_.power_is_cut(); --steps) {
-      switch (random_.below(12)) {
+      switch (random_.below(13)) {
         case 0:
         case 1:
           (void)log_->step_sync();
@@ -138,6 +143,9 @@ class CrashRun {
           log_->commit_inline();
           break;
         case 5:
+          (void)log_->step_prefill();
+          break;
+        case 6:
           if (random_.one_in(10)) (void)log_->rotate();
           break;
         default:

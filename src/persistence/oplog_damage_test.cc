@@ -61,6 +61,26 @@ void write_log(FileSystem& fs, bool seal, int rounds = 8) {
   }
 }
 
+// One increment whose batches lie in filler, some of it behind the last.
+void write_prefilled_log(FileSystem& fs, bool attest) {
+  OpLogOptions options = test_options(SyncPolicy::kAlways);
+  options.prefill = {
+      .after_batches = 1, .ahead_bytes = 8 << 10, .chunk_bytes = 8 << 10, .piece_bytes = 8 << 10};
+  auto log = open_log(fs, kLocation, options);
+  for (int i = 0; i < 24; ++i) {
+    append(*log, static_cast<uint16_t>(i % 2),
+           {"SET", "key" + std::to_string(i), std::string(100 + i * 5, 'v')});
+    ASSERT_TRUE(log->step_sync());
+    if (i == 0) {
+      ASSERT_TRUE(log->step_prefill());
+    }
+  }
+  EXPECT_GT(log->stats().filler_bytes, 500u);
+  if (!attest) return;
+  append(*log, 0, {"SET", "attests", "the one before"});
+  ASSERT_TRUE(log->step_write());
+}
+
 struct Counts {
   uint64_t refused = 0;
   uint64_t cut = 0;
@@ -154,6 +174,19 @@ TEST(OpLogDamage, EveryTruncation) {
   EXPECT_GT(refused, 1000u);
   EXPECT_GT(cut, 100u);
   EXPECT_LE(silent, 20u) << "ends between batches, which no file can tell from the end";
+}
+
+// Flips of filler are damage like others: refused where something behind it is attested, else cut and said.
+TEST(OpLogDamage, EverySingleBitOfAPrefilledLog) {
+  for (const bool attest : {false, true}) {
+    SimFileSystem fs({.seed = 1, .trace = false});
+    ASSERT_TRUE(fs.create_directory("/data"));
+    write_prefilled_log(fs, attest);
+    const Counts counts = flip_every_bit(fs, "1.incr.aof");
+    EXPECT_GT(counts.refused, counts.cut * 2);
+    EXPECT_GT(counts.cut, 500u) << "the filler behind the last batch";
+    EXPECT_EQ(counts.same, 0u) << "no byte is without meaning";
+  }
 }
 
 // After a clean stop the seal attests everything: only damage to the seal itself can be cut.

@@ -16,6 +16,15 @@ Status sync_file(FileSystem& fs, const std::string& path) {
   return file.sync_all();
 }
 
+// What a kill left of the filler that was written ahead: no harm, but space.
+Status trim_filler(FileSystem& fs, const std::string& path, const AofReport& recovered, StartedLog& log) {
+  TRY_ASSIGN(File file, fs.open(path, OpenMode::kReadWrite));
+  TRY_ASSIGN(const uint64_t bytes, file.size());
+  if (bytes <= recovered.filler_offset) return {};
+  log.earlier_bytes -= std::min(log.earlier_bytes, bytes - recovered.filler_offset);
+  return file.truncate(recovered.filler_offset);
+}
+
 }  // namespace
 
 Status ensure_log_directory(FileSystem& fs, const AofLocation& location) {
@@ -70,6 +79,9 @@ Result<StartedLog> start_new_increment(FileSystem& fs, const AofLocation& locati
     log.manifest.increments.pop_back();
   }
   TRY(remove_snapshot_leftovers(fs, location.path_of(location.append_filename)));
+  if (recovered.filler_offset != 0 && !log.manifest.increments.empty() && !recovered.last_increment_is_bare) {
+    TRY(trim_filler(fs, location.path_of(log.manifest.increments.back().name), recovered, log));
+  }
   TRY(sync_log_files(fs, location, log.manifest));
   const LogOpening opening{.position = recovered.end_position, .salt = salt};
   TRY_ASSIGN(log.increment, create_increment(fs, location, log.seq, opening));

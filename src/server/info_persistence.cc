@@ -74,6 +74,7 @@ void info_persistence(InfoText& out, const InfoSource& source) {
     out.line("aof_position", stats.position);
     out.line("aof_durable_position", stats.durable_position);
     out.line("aof_resumptions", stats.resumption_count);
+    out.line("aof_prefilled_bytes", stats.filler_bytes);
   }
   if (is_loading) loading(out, source);
 }

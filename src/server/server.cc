@@ -234,6 +234,10 @@ void Server::load_and_open() {
       if (log_->failed() != is_noted) note_log_state();
       for (auto& worker : workers_) worker->log_progressed();
     });
+    log->set_on_no_filler([](const Error& error) {
+      log_warning(fmt::format("The AOF cannot be written ahead: {}. It goes on without; syncs take longer.",
+                              describe(error)));
+    });
     log->start();
   }
   set_alert(kAlertLoading, false);
