@@ -43,7 +43,7 @@ TEST(Blob, WritableKeepsAnUnpinnedBlobAndGrowsGeometrically) {
     blob->size = static_cast<uint32_t>(size);
   }
   // From class to class up to half a kilobyte, then by half of what it has.
-  EXPECT_LT(moves, 32 + 20);
+  EXPECT_LT(moves, 48 + 20);
   for (size_t size = 1; size <= 100'000; ++size) {
     ASSERT_EQ(blob->bytes[size - 1], static_cast<char>('a' + size % 26));
   }

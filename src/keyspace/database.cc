@@ -32,7 +32,7 @@ Blob* blob_of(Heap& heap, Bytes bytes) {
 // Whether an inline value of another size fits where the old one is without wasting room. Asking for an
 // entry's room costs a cache miss in large databases, where nothing else reads the page's bookkeeping.
 bool fits_as_well(const Entry* old, bool with_deadline, size_t value_bytes) {
-  const size_t bytes = Entry::bytes_needed(old->key_size, with_deadline, true, value_bytes);
+  const size_t bytes = Entry::bytes_needed(old->key_size, with_deadline, Encoding::kInline, value_bytes);
   const size_t usable = Heap::usable_size(old);
   return bytes <= usable && Heap::good_size(bytes) == usable;
 }
@@ -41,8 +41,8 @@ bool fits_as_well(const Entry* old, bool with_deadline, size_t value_bytes) {
 
 Database::~Database() { flush(true); }
 
-Entry* Database::allocate(const Key& key, size_t value_size, bool is_inline, bool with_deadline) {
-  size_t bytes = Entry::bytes_needed(key.name.size(), with_deadline, is_inline, value_size);
+Entry* Database::allocate(const Key& key, Encoding encoding, size_t value_size, bool with_deadline) {
+  size_t bytes = Entry::bytes_needed(key.name.size(), with_deadline, encoding, value_size);
   auto* entry = static_cast<Entry*>(heap_->allocate(bytes));
   if (!entry) return nullptr;
   *entry = Entry{};
@@ -50,8 +50,8 @@ Entry* Database::allocate(const Key& key, size_t value_size, bool is_inline, boo
   entry->access_clock = access_clock(clock_->now_ms);
   entry->flags = with_deadline ? Entry::kHasDeadline : 0;
   entry->key_size = static_cast<uint32_t>(key.name.size());
-  entry->set_kind(Type::kString, is_inline ? Encoding::kInline : Encoding::kInt);
-  entry->value_size = is_inline ? static_cast<uint32_t>(value_size) : 0;
+  entry->set_kind(Type::kString, encoding);
+  entry->value_size = encoding == Encoding::kInline ? static_cast<uint32_t>(value_size) : 0;
   std::memcpy(entry->body() + entry->key_offset(), key.name.data(), key.name.size());
   return entry;
 }
@@ -109,7 +109,7 @@ Result<Entry*> Database::set_string(const Key& key, Bytes value, int64_t deadlin
       return old;
     }
   }
-  Entry* fresh = allocate(key, value.size(), is_inline, with_deadline);
+  Entry* fresh = allocate(key, is_inline ? Encoding::kInline : Encoding::kRaw, value.size(), with_deadline);
   if (!fresh) return fail(Errc::kOutOfMemory, "entry");
   if (is_inline) {
     value.copy(fresh->inline_bytes(), value.size());
@@ -119,7 +119,6 @@ Result<Entry*> Database::set_string(const Key& key, Bytes value, int64_t deadlin
       heap_->free(fresh);
       return fail(Errc::kOutOfMemory, "string");
     }
-    fresh->set_kind(Type::kString, Encoding::kRaw);
     fresh->set_word(reinterpret_cast<uint64_t>(blob));
   }
   auto placed = replace(key, old, fresh, deadline_ms);
@@ -141,7 +140,7 @@ Result<Entry*> Database::set_integer(const Key& key, int64_t value, int64_t dead
     }
     return old;
   }
-  Entry* fresh = allocate(key, 0, false, with_deadline);
+  Entry* fresh = allocate(key, Encoding::kInt, 0, with_deadline);
   if (!fresh) return fail(Errc::kOutOfMemory, "entry");
   fresh->set_word(static_cast<uint64_t>(value));
   auto placed = replace(key, old, fresh, deadline_ms);
@@ -150,11 +149,11 @@ Result<Entry*> Database::set_integer(const Key& key, int64_t value, int64_t dead
 }
 
 Result<Entry*> Database::put(const Key& key, const Value& value, int64_t deadline_ms) {
-  Entry* fresh = allocate(key, 0, false, deadline_ms != kNoDeadline);
+  Entry* fresh = allocate(key, value.encoding, 0, deadline_ms != kNoDeadline);
   if (!fresh) return fail(Errc::kOutOfMemory, "entry");
+  fresh->set_value(value);
   auto placed = replace(key, find(key), fresh, deadline_ms);
   if (placed) {
-    fresh->set_value(value);
     if (value.encoding == Encoding::kTimed) note_fields(key.name, value);
   } else {
     heap_->free(fresh);
@@ -186,7 +185,7 @@ Result<MutableBytes> Database::edit_string(const Key& key, Entry* entry, size_t 
     return MutableBytes{writable->bytes, size};
   }
   if (entry->is_inline() && size <= kInlineStringMax) {
-    size_t bytes = Entry::bytes_needed(entry->key_size, entry->has_deadline(), true, size);
+    size_t bytes = Entry::bytes_needed(entry->key_size, entry->has_deadline(), Encoding::kInline, size);
     if (bytes <= Heap::usable_size(entry)) {
       if (size > entry->value_size)
         std::memset(entry->inline_bytes() + entry->value_size, 0, size - entry->value_size);
@@ -201,7 +200,7 @@ Result<MutableBytes> Database::edit_string(const Key& key, Entry* entry, size_t 
   Bytes old_bytes = element_text(entry->string(), scratch);
   size_t kept = std::min(old_bytes.size(), size);
   bool is_inline = size <= kInlineStringMax;
-  Entry* fresh = allocate(key, size, is_inline, entry->has_deadline());
+  Entry* fresh = allocate(key, is_inline ? Encoding::kInline : Encoding::kRaw, size, entry->has_deadline());
   if (!fresh) return fail(Errc::kOutOfMemory, "entry");
   char* bytes = fresh->inline_bytes();
   if (!is_inline) {
@@ -212,7 +211,6 @@ Result<MutableBytes> Database::edit_string(const Key& key, Entry* entry, size_t 
       return fail(Errc::kOutOfMemory, "string");
     }
     blob->size = static_cast<uint32_t>(size);
-    fresh->set_kind(Type::kString, Encoding::kRaw);
     fresh->set_word(reinterpret_cast<uint64_t>(blob));
     bytes = blob->bytes;
   }
@@ -255,7 +253,7 @@ void Database::discard(const Value& value) {
 }
 
 Entry* Database::rebuild(const Key& key, Entry* entry, bool with_deadline) {
-  Entry* fresh = allocate(key, entry->value_size, entry->is_inline(), with_deadline);
+  Entry* fresh = allocate(key, entry->encoding(), entry->value_size, with_deadline);
   if (!fresh) return nullptr;
   before_change(*entry);
   fresh->kind = entry->kind;

@@ -121,7 +121,8 @@ class Database {
   void flush(bool synchronously);
 
  private:
-  Entry* allocate(const Key& key, size_t value_size, bool is_inline, bool with_deadline);
+  // `value_size` is that of an inline string.
+  Entry* allocate(const Key& key, Encoding encoding, size_t value_size, bool with_deadline);
   // Puts a new entry where the key was, or into the table.
   Result<Entry*> replace(const Key& key, Entry* old, Entry* fresh, int64_t deadline_ms);
   void add_to_deadline_sum(uint64_t ms) {

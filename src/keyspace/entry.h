@@ -3,15 +3,18 @@
 //   offset  size  field
 //      0      1   type (low 4 bits), encoding (high 4 bits)
 //      1      1   flags
-//      2      1   snapshot epoch: saved by, or born after, the snapshot of that number (snapshot.h)
-//      3      1   unused
-//      4      4   access clock (LRU seconds, 24 bits used)
+//      2      2   pointer, bits 32 to 47
+//      4      3   access clock (LRU seconds)
+//      7      1   snapshot epoch: saved by, or born after, the snapshot of that number (snapshot.h)
 //      8      4   key size
-//     12      4   value size: of an inline string, else 0
+//     12      4   value size of an inline string; else the pointer's bits 0 to 31
 //     16     24   expiry link (deadline, chain), only with kHasDeadline
-//      …      8   word: integer or pointer, unless the string is inline
+//      …      8   a string that is an integer: that
 //      …      …   key
 //      …      …   value of an inline string
+//
+// The pointer leads to the value, if that is neither an integer nor inline. It is in pieces because a small
+// collection is two blocks, and 8 bytes less are then 3 to 5 % of it.
 //
 // Entries are touched only inside their shard. They move when their size class or their set of
 // fields changes; whoever moves one (Database) rewrites its slot in the table and its expiry chain.
@@ -21,6 +24,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "base/assert.h"
 #include "base/bytes.h"
 #include "data/blob.h"
 #include "data/value.h"
@@ -49,9 +53,9 @@ struct Entry {
 
   uint8_t kind;
   uint8_t flags;
-  uint8_t epoch;
-  uint8_t unused;
-  uint32_t access_clock;
+  uint16_t pointer_high;
+  uint32_t access_clock : 24;
+  uint32_t epoch : 8;
   uint32_t key_size;
   uint32_t value_size;
 
@@ -62,6 +66,7 @@ struct Entry {
   }
   bool has_deadline() const { return flags & kHasDeadline; }
   bool is_inline() const { return encoding() == Encoding::kInline; }
+  bool has_integer() const { return encoding() == Encoding::kInt; }
 
   char* body() { return reinterpret_cast<char*>(this + 1); }
   const char* body() const { return reinterpret_cast<const char*>(this + 1); }
@@ -71,13 +76,23 @@ struct Entry {
   int64_t deadline_ms() const { return has_deadline() ? expiry_link().deadline_ms : kNoDeadline; }
 
   size_t word_offset() const { return has_deadline() ? sizeof(ExpiryLink) : 0; }
-  size_t key_offset() const { return word_offset() + (is_inline() ? 0 : sizeof(uint64_t)); }
+  size_t key_offset() const { return word_offset() + (has_integer() ? sizeof(uint64_t) : 0); }
+  // The integer, or the pointer. The kind comes first: it says where the word is.
   uint64_t word() const {
+    if (!has_integer()) return uint64_t{pointer_high} << 32 | value_size;
     uint64_t word;
     std::memcpy(&word, body() + word_offset(), sizeof word);
     return word;
   }
-  void set_word(uint64_t word) { std::memcpy(body() + word_offset(), &word, sizeof word); }
+  void set_word(uint64_t word) {
+    if (has_integer()) {
+      std::memcpy(body() + word_offset(), &word, sizeof word);
+      return;
+    }
+    STRATA_DASSERT(word >> 48 == 0);
+    pointer_high = static_cast<uint16_t>(word >> 32);
+    value_size = static_cast<uint32_t>(word);
+  }
   Bytes key() const { return {body() + key_offset(), key_size}; }
   char* inline_bytes() { return body() + key_offset() + key_size; }
   const char* inline_bytes() const { return body() + key_offset() + key_size; }
@@ -103,9 +118,11 @@ struct Entry {
     }
   }
 
-  static size_t bytes_needed(size_t key_size, bool with_deadline, bool is_inline, size_t value_size) {
+  // `value_size` is that of an inline string; no other has a size here.
+  static size_t bytes_needed(size_t key_size, bool with_deadline, Encoding encoding, size_t value_size) {
     return sizeof(Entry) + (with_deadline ? sizeof(ExpiryLink) : 0) +
-           (is_inline ? value_size : sizeof(uint64_t)) + key_size;
+           (encoding == Encoding::kInt ? sizeof(uint64_t) : 0) + key_size +
+           (encoding == Encoding::kInline ? value_size : 0);
   }
 };
 static_assert(sizeof(Entry) == 16);

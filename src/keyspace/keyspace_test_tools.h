@@ -16,7 +16,7 @@ namespace strata::testing_tools {
 
 // An integer entry as Database makes it, in no table yet. Null when out of memory.
 inline Entry* make_entry(Heap& heap, Bytes key, uint64_t word = 0) {
-  auto* entry = static_cast<Entry*>(heap.allocate(Entry::bytes_needed(key.size(), false, false, 0)));
+  auto* entry = static_cast<Entry*>(heap.allocate(Entry::bytes_needed(key.size(), false, Encoding::kInt, 0)));
   if (!entry) return nullptr;
   *entry = Entry{};
   entry->key_size = static_cast<uint32_t>(key.size());

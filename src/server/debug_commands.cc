@@ -60,7 +60,7 @@ void object(Context& context) {
   context.reply().simple(
       fmt::format("Value at:{} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
                   static_cast<const void*>(entry), encoding_name(*entry), serialized_bytes(*entry),
-                  entry->access_clock, idle_s));
+                  uint32_t{entry->access_clock}, idle_s));
 }
 
 void sleep(Context& context) {
