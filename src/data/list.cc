@@ -68,7 +68,8 @@ bool push_one(Value& value, Heap& heap, Limits limits, End end, const Element& e
 bool push(Value& value, Heap& heap, Limits limits, End end, std::span<const Bytes> elements) {
   uint64_t bytes = 0;
   for (Bytes element : elements) bytes += element.size();
-  if (!stays_single(value, limits, bytes, elements.size()) && !to_quicklist(value, heap)) return false;
+  bool changes_form = is_single(value) && !stays_single(value, limits, bytes, elements.size());
+  if (changes_form && !to_quicklist(value, heap)) return false;
   uint64_t pushed = 0;
   for (Bytes element : elements) {
     if (push_one(value, heap, limits, end, Element::of(element))) {

@@ -28,7 +28,7 @@ bool replace_in(Nodes& nodes, Heap& heap, Limits limits, Spot spot, const Elemen
   if (node.is_plain) return replace_alone(nodes, heap, limits, spot, element);
   Bytes view = node.blob->view();
   packed::Position at = packed::seek(view, spot.offset);
-  if (!takes(node, limits, element, 0, packed::next(view, at) - at)) {
+  if (!takes(node, limits, packed::Encoded(element), 0, packed::next(view, at) - at)) {
     return replace_alone(nodes, heap, limits, spot, element);
   }
   bool replaced = packed::replace(heap, node.blob, at, element);
@@ -43,9 +43,9 @@ bool insert_in(Value& value, Heap& heap, Limits limits, uint64_t index, const El
   if (index == nodes.elements()) return insert_between(nodes, heap, limits, nodes.end(), element);
   Spot spot = locate(value, index);
   if (spot.offset == 0) return insert_between(nodes, heap, limits, spot.place, element);
-  if (takes(spot.node, limits, element, 1, 0)) {
+  if (packed::Encoded encoded(element); takes(spot.node, limits, encoded, 1, 0)) {
     Node node = spot.node;
-    bool inserted = packed::insert(heap, node.blob, packed::seek(node.blob->view(), spot.offset), element);
+    bool inserted = packed::insert(heap, node.blob, packed::seek(node.blob->view(), spot.offset), encoded);
     if (inserted) node.elements++;
     nodes.update(spot.place, node);
     return inserted;

@@ -7,10 +7,11 @@
 namespace strata::list {
 namespace {
 
-bool wants_plain(Limits limits, const Element& element) {
-  if (element.is_integer || element.bytes.size() <= kIntegerTextBytes) return false;
-  return element.bytes.size() > kLargeElementBytes ||
-         packed::kEmptyBytes + uint64_t{packed::encoded_bytes(element)} > limits.node_bytes();
+bool wants_plain(Limits limits, const packed::Encoded& element) {
+  // What encoding and backward length add to a text of that size.
+  constexpr uint64_t kAddedBytes = 5 + 2;
+  return element.bytes() > kLargeElementBytes + kAddedBytes ||
+         packed::kEmptyBytes + element.bytes() > limits.node_bytes();
 }
 
 bool join(Nodes& nodes, Heap& heap, Limits limits, Place left, Place right) {
@@ -87,42 +88,43 @@ Blob* copy_bytes(Heap& heap, Bytes bytes) {
 }
 
 bool make_node(Heap& heap, Limits limits, const Element& element, Node* out) {
-  bool is_plain = wants_plain(limits, element);
+  bool is_plain = wants_plain(limits, packed::Encoded(element));
   Blob* blob = is_plain ? copy_bytes(heap, element.bytes) : packed::create_from(heap, {&element, 1});
   if (blob == nullptr) return false;
   *out = {blob, 1, is_plain};
   return true;
 }
 
-bool takes(const Node& node, Limits limits, const Element& element, uint32_t added_elements,
+bool takes(const Node& node, Limits limits, const packed::Encoded& element, uint32_t added_elements,
            uint32_t replaced_bytes) {
   if (node.is_plain || wants_plain(limits, element)) return false;
   // With its header the blob is then a block of exactly a power of two, which wastes nothing.
-  uint64_t bytes =
-      Blob::kHeaderBytes + uint64_t{node.blob->size} - replaced_bytes + packed::encoded_bytes(element);
+  uint64_t bytes = Blob::kHeaderBytes + uint64_t{node.blob->size} - replaced_bytes + element.bytes();
   return limits.allow(bytes, uint64_t{node.elements} + added_elements);
 }
 
+namespace {
+
+bool insert_at_end(Nodes& nodes, Heap& heap, Place place, End end, const packed::Encoded& element) {
+  Node node = nodes.at(place);
+  packed::Position at = end == End::kBack ? packed::end(node.blob->view()) : packed::kHeaderBytes;
+  if (!packed::insert(heap, node.blob, at, element)) return false;
+  node.elements++;
+  nodes.update(place, node);
+  return true;
+}
+
+}  // namespace
+
 bool insert_between(Nodes& nodes, Heap& heap, Limits limits, Place gap, const Element& element) {
+  packed::Encoded encoded(element);
   if (nodes.count() > 0 && gap != nodes.first()) {
     Place in_front = nodes.previous(gap);
-    Node node = nodes.at(in_front);
-    if (takes(node, limits, element, 1, 0)) {
-      bool appended = packed::append(heap, node.blob, element);
-      if (appended) node.elements++;
-      nodes.update(in_front, node);
-      return appended;
-    }
+    if (takes(nodes.at(in_front), limits, encoded, 1, 0))
+      return insert_at_end(nodes, heap, in_front, End::kBack, encoded);
   }
-  if (gap != nodes.end()) {
-    Node node = nodes.at(gap);
-    if (takes(node, limits, element, 1, 0)) {
-      bool prepended = packed::prepend(heap, node.blob, element);
-      if (prepended) node.elements++;
-      nodes.update(gap, node);
-      return prepended;
-    }
-  }
+  if (gap != nodes.end() && takes(nodes.at(gap), limits, encoded, 1, 0))
+    return insert_at_end(nodes, heap, gap, End::kFront, encoded);
   Node fresh;
   if (!make_node(heap, limits, element, &fresh)) return false;
   Place place;

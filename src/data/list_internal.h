@@ -13,7 +13,7 @@ inline bool is_single(const Value& value) { return value.encoding == Encoding::k
 inline Blob* single_node(const Value& value) { return static_cast<Blob*>(value.pointer); }
 inline Nodes& nodes_of(const Value& value) { return *static_cast<Nodes*>(value.pointer); }
 
-// Makes the single node the first of a sequence.
+// Makes the single node the first of a sequence, if it is one.
 [[nodiscard]] bool to_quicklist(Value& value, Heap& heap);
 // The other way, when one packed node within the bounds is all there is.
 void to_listpack(Value& value, Heap& heap, uint64_t bytes_max, uint64_t elements_max);
@@ -35,7 +35,7 @@ uint64_t text_bytes(const Element& element);
 // A node of this element alone.
 [[nodiscard]] bool make_node(Heap& heap, Limits limits, const Element& element, Node* out);
 // The node takes one more element, or this one in place of `replaced_bytes`.
-bool takes(const Node& node, Limits limits, const Element& element, uint32_t added_elements,
+bool takes(const Node& node, Limits limits, const packed::Encoded& element, uint32_t added_elements,
            uint32_t replaced_bytes);
 
 // Puts the element between the node at `gap` and the one in front, into either or into a node of its own.

@@ -9,24 +9,11 @@
 
 namespace strata::packed {
 
-namespace {
-
-// Says no to most words at a glance; who is let through may still be none.
-bool may_be_integer(Bytes text) {
-  if (text.empty() || text.size() >= kIntegerTextBytes) return false;
-  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-  return is_digit(text.back()) && (is_digit(text.front()) || text.front() == '-');
-}
-
-Element as_stored(const Element& element) {
-  if (element.is_integer || !may_be_integer(element.bytes)) return element;
-  const std::optional<int64_t> integer = parse_i64(element.bytes);
+Element stored_form(const Element& element) {
+  if (element.is_integer) return element;
+  const std::optional<int64_t> integer = parse_i64_rare(element.bytes);
   return integer ? Element::of(*integer) : element;
 }
-
-}  // namespace
-
-Element stored_form(const Element& element) { return as_stored(element); }
 
 namespace {
 
@@ -110,21 +97,10 @@ char* store_string(char* at, Bytes text) {
   return at + size;
 }
 
-uint64_t stored_bytes(const Element& stored) {
-  uint64_t length = stored.is_integer ? integer_bytes(stored.integer) : string_bytes(stored.bytes.size());
-  return length + backward_bytes(length);
-}
-
 uint64_t total_bytes(std::span<const Element> elements) {
   uint64_t total = 0;
-  for (const Element& element : elements) total += stored_bytes(as_stored(element));
+  for (const Element& element : elements) total += Encoded(element).bytes();
   return total;
-}
-
-char* store_element(char* at, const Element& element) {
-  Element stored = as_stored(element);
-  char* behind = stored.is_integer ? store_integer(at, stored.integer) : store_string(at, stored.bytes);
-  return store_backward(behind, static_cast<uint64_t>(behind - at));
 }
 
 // ---- The header ----------------------------------------------------------------------------------------
@@ -267,7 +243,7 @@ Position seek(Bytes node, int64_t index) {
 Needle::Needle(Bytes text) : Needle(Element::of(text)) {}
 
 Needle::Needle(const Element& element) : text_(element_text(element, scratch_)) {
-  Element stored = as_stored(element);
+  Element stored = stored_form(element);
   is_integer_ = stored.is_integer;
   integer_ = stored.integer;
 }
@@ -295,10 +271,14 @@ uint32_t count_matches(Bytes node, const Needle& needle) {
   return matches;
 }
 
-uint32_t encoded_bytes(const Element& element) {
-  uint64_t bytes = stored_bytes(as_stored(element));
-  // Callers add this up and ask fits(); no element can be so large that the answer would change.
-  return static_cast<uint32_t>(std::min<uint64_t>(bytes, UINT32_MAX));
+Encoded::Encoded(const Element& element) : stored_(stored_form(element)) {
+  uint64_t length = stored_.is_integer ? integer_bytes(stored_.integer) : string_bytes(stored_.bytes.size());
+  bytes_ = length + backward_bytes(length);
+}
+
+char* Encoded::store(char* at) const {
+  char* behind = stored_.is_integer ? store_integer(at, stored_.integer) : store_string(at, stored_.bytes);
+  return store_backward(behind, static_cast<uint64_t>(behind - at));
 }
 
 Blob* create(Heap& heap, size_t capacity) {
@@ -313,7 +293,7 @@ Blob* create_from(Heap& heap, std::span<const Element> elements) {
   Blob* node = Blob::create(heap, size);
   if (node == nullptr) return nullptr;
   char* at = node->bytes + kHeaderBytes;
-  for (const Element& element : elements) at = store_element(at, element);
+  for (const Element& element : elements) at = Encoded(element).store(at);
   finish(node, size, elements.size());
   return node;
 }
@@ -330,8 +310,23 @@ bool splice(Heap& heap, Blob*& node, Position first, Position last, uint32_t era
   uint32_t old_count = count_field(node->view());
   if (first + added != last) std::memmove(node->bytes + first + added, node->bytes + last, old_size - last);
   char* at = node->bytes + first;
-  for (const Element& element : inserted) at = store_element(at, element);
+  for (const Element& element : inserted) at = Encoded(element).store(at);
   finish_changed(node, size, old_count, erased_count, inserted.size());
+  return true;
+}
+
+bool insert(Heap& heap, Blob*& node, Position before, const Encoded& element) {
+  uint64_t old_size = node->size;
+  uint64_t size = old_size + element.bytes();
+  if (size > kMaxNodeBytes) return false;
+  Blob* written = Blob::writable(heap, node, size);
+  if (written == nullptr) return false;
+  node = written;
+  uint32_t old_count = count_field(node->view());
+  char* at = node->bytes + before;
+  if (before + 1 != old_size) std::memmove(at + element.bytes(), at, old_size - before);
+  element.store(at);
+  finish_changed(node, size, old_count, 0, 1);
   return true;
 }
 

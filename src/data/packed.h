@@ -136,8 +136,20 @@ uint32_t count_matches(Bytes node, const Needle& needle);
 
 // The element as it is stored: text that is an integer becomes one.
 Element stored_form(const Element& element);
-// Bytes that the element takes in a node; the node's own are kEmptyBytes more.
-uint32_t encoded_bytes(const Element& element);
+// An element as nodes store it, measured: who asks whether it fits before putting it there does the work
+// once. Keeps a view of the text it was made from.
+class Encoded {
+ public:
+  explicit Encoded(const Element& element);
+  // What it takes in a node; the node's own bytes are kEmptyBytes more.
+  uint64_t bytes() const { return bytes_; }
+  // Writes it; the end.
+  char* store(char* at) const;
+
+ private:
+  Element stored_;  // text that is an integer has become one
+  uint64_t bytes_;
+};
 // The node, grown by so many bytes of elements, is still one that changes accept.
 inline bool fits(Bytes node, size_t added_bytes) { return node.size() + added_bytes <= kMaxNodeBytes; }
 
@@ -154,8 +166,9 @@ inline bool fits(Bytes node, size_t added_bytes) { return node.size() + added_by
                           std::span<const Element> inserted);
 
 // The new element is then at `before`, which may be end().
+[[nodiscard]] bool insert(Heap& heap, Blob*& node, Position before, const Encoded& element);
 [[nodiscard]] inline bool insert(Heap& heap, Blob*& node, Position before, const Element& element) {
-  return splice(heap, node, before, before, 0, {&element, 1});
+  return insert(heap, node, before, Encoded(element));
 }
 [[nodiscard]] inline bool insert_all(Heap& heap, Blob*& node, Position before,
                                      std::span<const Element> elements) {

@@ -123,7 +123,7 @@ TEST_F(Packed, EncodedBytesSaysWhatAppendingTakes) {
   for (const char* element : {"", "x", "7", "-7", "123456789012", "abcdefghijklmnop"}) {
     uint32_t before = node->size;
     append_text(element);
-    EXPECT_EQ(node->size - before, encoded_bytes(Element::of(Bytes(element))));
+    EXPECT_EQ(node->size - before, Encoded(Element::of(Bytes(element))).bytes());
   }
 }
 

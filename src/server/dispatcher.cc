@@ -103,6 +103,12 @@ void Dispatcher::prepare(Connection& connection, std::span<const ParsedCommand> 
     if (!previous || previous->shape != KeyShape::kOne) continue;
     size_t index = static_cast<size_t>(previous->first_key);
     if (index >= args.size()) continue;
+    // And often one key: what is hashed and fetched is so once.
+    if (const Key& before = prepared_[i > 0 ? i - 1 : 0].key;
+        before.name.data() && before.name == args[index]) {
+      prepared.key = {args[index], before.hash, before.shard};
+      continue;
+    }
     prepared.key = keyspace.key(args[index]);
     if (!prefetch) continue;
     if (const Database* database = keyspace.shard(prepared.key.shard).peek(db)) {
@@ -112,7 +118,7 @@ void Dispatcher::prepare(Connection& connection, std::span<const ParsedCommand> 
   if (!prefetch) return;
   for (size_t i = 0; i < commands.size(); ++i) {
     const Key& key = prepared_[i].key;
-    if (!key.name.data()) continue;
+    if (!key.name.data() || (i > 0 && key.hash == prepared_[i - 1].key.hash)) continue;
     if (const Database* database = keyspace.shard(key.shard).peek(db))
       database->table().prefetch_entry(key.hash);
   }

@@ -22,6 +22,13 @@ inline constexpr size_t kLongDoubleTextBytes =
 // What Redis stores as an integer: an optional '-', digits without leading zeros, in range. No '+', no
 // spaces, no "-0".
 std::optional<int64_t> parse_i64(Bytes text);
+// The same, for those who mostly see texts that are no integers: their length, first or last byte tells.
+inline std::optional<int64_t> parse_i64_rare(Bytes text) {
+  if (text.size() - 1 >= kI64TextBytes - 1) return std::nullopt;
+  const auto is_digit = [](char c) { return static_cast<unsigned char>(c - '0') <= 9; };
+  if (!is_digit(text.back()) || (!is_digit(text[0]) && text[0] != '-')) return std::nullopt;
+  return parse_i64(text);
+}
 // Digits without leading zeros, in range.
 std::optional<uint64_t> parse_u64(Bytes text);
 
