@@ -54,11 +54,12 @@ struct SortOrder {
   }
 };
 
-// A merge sort that may stop and go on: runs of kRun items are sorted, then merged two by two into the other
-// of two arrays.
+// A merge sort that may stop and go on: runs are sorted, then merged two by two into the other of two arrays.
+// A run of numbers is sorted by the bytes of the numbers, 25 ns an item where comparing takes 60, so it may
+// be longer.
 class SlicedSort {
  public:
-  // Null when there is no memory for the second array, which few items do without.
+  // Null when there is no memory for the second array, which few texts do without.
   static std::unique_ptr<SlicedSort> create(std::span<SortItem> items, SortOrder order);
 
   // Handles about `budget` items, each of which comes up once for every doubling of the run. True at the end.
@@ -67,24 +68,28 @@ class SlicedSort {
   std::span<const SortItem> items() const { return {from_, count_}; }
 
  private:
-  static constexpr size_t kRun = 2048;
+  static constexpr size_t kTextRun = 2048;
+  static constexpr size_t kNumberRun = 8192;
 
   SlicedSort(std::span<SortItem> items, SortOrder order, std::unique_ptr<SortItem[]> other)
       : order_(order),
         from_(items.data()),
         to_(other.get()),
         count_(items.size()),
+        run_(order.by == SortOrder::By::kNumber ? kNumberRun : kTextRun),
         other_(std::move(other)) {}
   void sort_run();
+  void sort_numbers(SortItem* items, size_t count);
   void merge(size_t budget);
 
   SortOrder order_;
   SortItem* from_;
   SortItem* to_;
   size_t count_;
+  size_t run_;
   std::unique_ptr<SortItem[]> other_;
   size_t sorted_ = 0;  // items in sorted runs, in the first pass
-  size_t width_ = kRun;
+  size_t width_ = run_;
   size_t out_ = 0;  // where the next item goes; left_ and right_: where it comes from
   size_t left_ = 0;
   size_t right_ = 0;

@@ -20,13 +20,15 @@ std::vector<std::string> texts_of(std::span<const SortItem> items) {
 // Whatever the slices, the order is that of std::sort; ends of runs and of pairs of runs are met.
 TEST(SlicedSortTest, SortsAsAWholeWhateverTheSlices) {
   Random random(1);
-  for (size_t count : {0, 1, 2, 2047, 2048, 2049, 4096, 4097, 6145, 10'000, 20'481}) {
+  for (size_t count : {0, 1, 2, 127, 128, 2047, 2048, 2049, 4096, 4097, 6145, 8192, 8193, 20'481}) {
     std::vector<std::string> texts(count);
     std::vector<SortItem> items;
     for (std::string& text : texts) {
       text = std::to_string(random.below(count / 2 + 1));
       items.push_back(SortItem::of(text));
-      items.back().number = static_cast<double>(random.below(50));
+      // Halves from -12 to 12, and both zeros, which are equal.
+      items.back().number =
+          (random.below(2) != 0 ? 0.5 : -0.5) * (static_cast<double>(random.below(50)) - 25);
     }
     for (bool is_descending : {false, true}) {
       for (SortOrder::By by : {SortOrder::By::kNumber, SortOrder::By::kText}) {
