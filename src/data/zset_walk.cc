@@ -1,7 +1,10 @@
 // What reads a sorted set: scores, ranks, ranges, cursors, scanning, choosing members at random.
 
+#include <algorithm>
+
 #include "base/assert.h"
 #include "base/simd.h"
+#include "data/bptree_nodes.h"
 #include "data/value_parts.h"
 #include "data/zset_packed.h"
 #include "data/zset_tree.h"
@@ -12,22 +15,26 @@ namespace {
 bool is_packed(const Value& zset) { return zset.encoding == Encoding::kListpack; }
 const ZsetTree& tree_of(const Value& zset) { return *static_cast<const ZsetTree*>(zset.pointer); }
 
-// Entries lie anywhere, so a walk asks for them some steps before it needs them.
-void visit_tree(const BpTree& tree, uint64_t first, uint64_t last, bool reverse, ZsetVisitor visit) {
-  constexpr uint64_t kAhead = 8;
-  const auto step = reverse ? BpTree::prev : BpTree::next;
-  BpTree::Position at = tree.at(reverse ? last - 1 : first);
-  BpTree::Position ahead = at;
-  for (uint64_t i = 0; i < kAhead && ahead.leaf != nullptr; ++i) {
-    prefetch_read(BpTree::entry(ahead));
-    ahead = step(ahead);
+// `count` items of a leaf from `index` on, upwards or downwards. Entries lie anywhere, so the walk asks for
+// them some steps before it needs them.
+void visit_leaf(const BpTree::Leaf& leaf, int index, int count, int step, ZsetVisitor visit) {
+  constexpr int kAhead = 8;
+  for (int i = 0; i < std::min(kAhead, count); ++i) prefetch_read(leaf.entries[index + i * step]);
+  for (int i = 0; i < count; ++i, index += step) {
+    if (i + kAhead < count) prefetch_read(leaf.entries[index + kAhead * step]);
+    visit(Element::of(leaf.entries[index]->key()), leaf.scores[index]);
   }
-  for (uint64_t left = last - first; left > 0; --left) {
-    visit(Element::of(BpTree::entry(at)->key()), BpTree::score(at));
-    at = step(at);
-    if (ahead.leaf == nullptr) continue;
-    prefetch_read(BpTree::entry(ahead));
-    ahead = step(ahead);
+}
+
+void visit_tree(const BpTree& tree, uint64_t first, uint64_t last, bool reverse, ZsetVisitor visit) {
+  BpTree::Position at = tree.at(reverse ? last - 1 : first);
+  for (uint64_t left = last - first; left > 0;) {
+    const BpTree::Leaf& leaf = *at.leaf;
+    const unsigned there = reverse ? at.index + 1 : leaf.count - at.index;
+    const auto some = static_cast<unsigned>(std::min<uint64_t>(left, there));
+    visit_leaf(leaf, static_cast<int>(at.index), static_cast<int>(some), reverse ? -1 : 1, visit);
+    left -= some;
+    if (left > 0) at = reverse ? BpTree::prev({&leaf, 0}) : BpTree::next({&leaf, leaf.count - 1u});
   }
 }
 
