@@ -8,6 +8,7 @@ over interleaved rounds, with ratios (how many times better Strata is).
 """
 
 import argparse
+import mmap
 import os
 import platform
 import re
@@ -29,6 +30,7 @@ VALUE_BYTES = 64
 SMALL_KEYS, LARGE_KEYS = 100_000, 3_000_000
 FILL_KEYS = 1_000_000
 FILL_BATCH = 1000
+WOKEN_BYTES = 256 << 20
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 RUN_CPU_SECONDS = 0.5  # Requests are chosen for about this much CPU of redis-server: /proc counts in steps of 10 ms.
 
@@ -36,10 +38,12 @@ RUN_CPU_SECONDS = 0.5  # Requests are chosen for about this much CPU of redis-se
 class Work:
     """One row: a command for redis-benchmark, its pipeline, its key space, and what it needs to find."""
 
-    def __init__(self, name, command, cost_us, pipeline=1, keys=SMALL_KEYS, prepare=None, consumes=False, goal=None):
+    def __init__(self, name, command, cost_us, pipeline=1, keys=SMALL_KEYS, prepare=None, consumes=False, grows=False,
+                 goal=None):
         self.name, self.command, self.pipeline, self.keys, self.prepare = name, command, pipeline, keys, prepare
         self.cost_us = cost_us  # About what redis-server needs for one request.
         self.consumes = consumes  # Is prepared again, with as many elements as requests, before each round.
+        self.grows = grows  # Takes memory with each request.
         self.goal = goal  # The ratio of CPU that we want at least.
 
     def requests(self, quick):
@@ -114,7 +118,7 @@ ONE_THREAD = [
     *(Work(f"SET, 3 M keys, pipeline {deep}", SET, cost, deep, LARGE_KEYS, fill_strings(LARGE_KEYS))
       for deep, cost in ((16, 2.2), (100, 1.8))),
     Work("INCR, pipeline 16", ["INCR", "counter:__rand_int__"], 0.7, 16),
-    Work("LPUSH, pipeline 16", ["LPUSH", "mylist", VALUE], 0.7, 16),
+    Work("LPUSH, pipeline 16", ["LPUSH", "mylist", VALUE], 0.7, 16, grows=True),
     Work("SADD, pipeline 16", ["SADD", "myset", "element:__rand_int__"], 0.8, 16),
     Work("HSET, pipeline 16", ["HSET", "myhash", "element:__rand_int__", VALUE], 0.95, 16),
     Work("ZADD, pipeline 16", ["ZADD", "myzset", "__rand_int__", "element:__rand_int__"], 2, 16),
@@ -125,8 +129,8 @@ ONE_THREAD = [
 ]
 # Every type, with what issue 4 asks for: 1.8 times less CPU, 2.5 times on large values that are walked.
 TYPES = [
-    Work("RPUSH, pipeline 16", ["RPUSH", "mylist", VALUE], 0.62, 16, goal=1.8),
-    Work("LPUSH, pipeline 16", ["LPUSH", "mylist", VALUE], 0.7, 16, goal=1.8),
+    Work("RPUSH, pipeline 16", ["RPUSH", "mylist", VALUE], 0.62, 16, grows=True, goal=1.8),
+    Work("LPUSH, pipeline 16", ["LPUSH", "mylist", VALUE], 0.7, 16, grows=True, goal=1.8),
     Work("LPOP, pipeline 16", ["LPOP", "mylist"], 0.7, 16, prepare=fill_collection(b"mylist", 1, b"RPUSH", lambda number: (b"x" * VALUE_BYTES,)),
          consumes=True, goal=1.8),
     Work("SADD, pipeline 16", ["SADD", "myset", "element:__rand_int__"], 0.8, 16, goal=1.8),
@@ -145,7 +149,7 @@ TYPES = [
     Work("ZRANGEBYSCORE 100 of 1 M, pipeline 16", ["ZRANGEBYSCORE", "zset", "__rand_int__", "+inf", "LIMIT", "0", "100"], 6, 16, FILL_KEYS,
          fill_zset(b"zset", FILL_KEYS), goal=2.5),
     Work("ZPOPMIN, pipeline 16", ["ZPOPMIN", "zset"], 1.43, 16, prepare=fill_zset(b"zset", 1), consumes=True, goal=1.8),
-    Work("XADD, pipeline 16", ["XADD", "stream", "*", "field", VALUE], 1.2, 16, goal=1.8),
+    Work("XADD, pipeline 16", ["XADD", "stream", "*", "field", VALUE], 1.2, 16, grows=True, goal=1.8),
     Work("XRANGE of 100, pipeline 16", ["XRANGE", "stream", "-", "+", "COUNT", "100"], 22, 16,
          prepare=lambda connection: pipeline(connection, ((b"XADD", b"stream", b"*", b"field", b"x" * VALUE_BYTES) for _ in range(10_000))), goal=1.8),
     Work("SORT of 10k", ["SORT", "list"], 1460, 1,
@@ -175,9 +179,20 @@ def resident_bytes(pid):
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+def wake_memory():
+    """Touches and frees what a server may grow into. The host of a virtual machine takes free memory back within
+    seconds, above all what could be huge pages, and gives it again at 5 us for 4 KiB: not a server's cost."""
+    with mmap.mmap(-1, WOKEN_BYTES) as block:
+        block.madvise(mmap.MADV_HUGEPAGE)
+        for page in range(0, WOKEN_BYTES, mmap.PAGESIZE):
+            block[page] = 1
+
+
 def drive(server, work, quick):
     """One run of redis-benchmark: a dict of figures."""
     requests = requests_of(work, quick)
+    if work.grows:
+        wake_memory()
     threads_before = cpu_by_thread(server.pid)
     before = cpu_seconds(Path(f"/proc/{server.pid}/stat"))
     run = subprocess.run([REDIS_BENCHMARK, "-p", str(server.port), "-c", str(min(CLIENTS, requests)), "-n", str(requests), "-P",
