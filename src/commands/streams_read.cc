@@ -164,7 +164,10 @@ class BlockedRead final : public BlockedCommand {
     const StreamValue& stream = stream_of(entry);
     if (!options_.is_group) return has_entry_after(stream, source_of(key).after);
     const StreamGroup* group = stream.find_group(group_);
-    return !group || has_entry_after(stream, group->last_id);
+    if (!group || has_entry_after(stream, group->last_id)) return true;
+    // What is claimable at any time: given back by XNACK, or pending where no idle time is asked for.
+    if (options_.claim_idle_ms == 0) return group->pending_count() > 0;
+    return options_.claim_idle_ms > 0 && group->unowned_count() > 0;
   }
 
   void serve(Context& context, const Key& key) override {

@@ -54,12 +54,30 @@ TEST(Waiters, AQueueKnowsWhatItsWaitersWant) {
   WaiterTable::Queue& queue = *table.find(0, "k");
   EXPECT_TRUE(queue.wants(Type::kList));
   EXPECT_TRUE(queue.wants(Type::kStream));
-  EXPECT_FALSE(queue.wants(Type::kZset));
+  EXPECT_TRUE(queue.wants(Type::kZset)) << "the stream has gone, whatever came";
   EXPECT_TRUE(queue.wants(std::nullopt));
   table.remove(0, "k", *stream);
   EXPECT_TRUE(queue.wants(Type::kList));
   EXPECT_FALSE(queue.wants(Type::kStream));
+  EXPECT_FALSE(queue.wants(Type::kZset));
   EXPECT_FALSE(queue.wants(std::nullopt));
+}
+
+TEST(Waiters, KeysThatExpireAreRememberedWhereSomebodyWaitsForThat) {
+  WaiterTable table;
+  table.add(0, "list", {Type::kList}, std::make_shared<Plain>());
+  table.add(2, "stream", {.type = Type::kStream, .on_deletion = true}, std::make_shared<Plain>());
+  table.note_gone(0, "list");
+  table.note_gone(0, "stream");
+  table.note_gone(0, "other");
+  EXPECT_FALSE(table.has_gone());
+  table.note_gone(2, "stream");
+  EXPECT_TRUE(table.has_gone());
+  const auto gone = table.take_gone();
+  ASSERT_EQ(gone.size(), 1u);
+  EXPECT_EQ(gone[0].first, 2);
+  EXPECT_EQ(gone[0].second, "stream");
+  EXPECT_FALSE(table.has_gone());
 }
 
 TEST(Waiters, OneOfManyClaims) {
