@@ -88,6 +88,25 @@ def zset_commands(chooser):
     yield "ZADD", "zset:many:edges", *(word for n in range(60) for word in (SCORES[n % len(SCORES)], f"member {n}"))
 
 
+def stream_commands(chooser):
+    yield "DEL", "stream:small", "stream:many", "stream:emptied"  # their IDs only rise, and the data may be sent again
+    yield "XADD", "stream:small", "5-1", "field", "value", "", 42
+    for n in range(1, 300):
+        yield "XADD", "stream:many", f"{n * 1000}-{n % 3}", "number", n, "other" if n % 7 == 0 else "word", chooser.randrange(10**9)
+    yield "XDEL", "stream:many", "7000-1", "299000-2", "150000-0"
+    # No pending entry may lack its entry: redis-server loses those where it writes a log as commands.
+    yield "XTRIM", "stream:many", "MAXLEN", 290
+    for group, start in (("all", "0"), ("half", "150000-0"), ("none", "$")):
+        yield "XGROUP", "CREATE", "stream:many", group, start
+    for consumer in ("ann", "bob"):
+        yield "XREADGROUP", "GROUP", "all", consumer, "COUNT", 40, "STREAMS", "stream:many", ">"
+        yield "XGROUP", "CREATECONSUMER", "stream:many", "half", consumer
+    yield "XACK", "stream:many", "all", *(f"{n * 1000}-{n % 3}" for n in range(2, 60, 3))
+    yield "XCLAIM", "stream:many", "half", "cem", 0, "200000-2", "TIME", 1_700_000_000_000, "RETRYCOUNT", 7, "FORCE", "JUSTID"
+    yield "XADD", "stream:emptied", "9-9", "f", "v"
+    yield "XDEL", "stream:emptied", "9-9"
+
+
 def deadline_commands():
     for kind, make in {"string": ("SET", 1), "list": ("RPUSH", 1, 2), "set": ("SADD", 5), "hash": ("HSET", "f", "v"),
                        "zset": ("ZADD", 1, "m")}.items():
@@ -101,7 +120,7 @@ def deadline_commands():
 def commands(seed):
     """All the commands that make the data, without SELECT."""
     chooser = random.Random(seed)
-    for group in (string_commands, list_commands, set_commands, hash_commands, zset_commands):
+    for group in (string_commands, list_commands, set_commands, hash_commands, zset_commands, stream_commands):
         yield from group(chooser)
     yield from deadline_commands()
 
@@ -122,7 +141,9 @@ def change(connection, seed=1):
             ("HSET", "changed:hash", f"field {seed}", seed), ("EXEC",),
             ("DEL", "string:short", "list:words", "set:int16"),
             ("LPOP", "list:nodes", 5), ("RPOP", "list:nodes", 7), ("SREM", "set:many:words", "nobody"),
-            ("SPOP", "set:many:ints", 2), ("HDEL", "hash:many", "field 7"), ("HINCRBY", "hash:small", "number", 3),
+            ("SPOP", "set:many:ints", 2), ("HDEL", "hash:many", "field 7"),
+            ("XADD", "stream:many", "*", "changed", seed), ("XACK", "stream:many", "half", "200000-2"), ("XDEL", "stream:many", "200000-2"),
+            ("XACK", "stream:many", "all", "61000-1"), ("HINCRBY", "hash:small", "number", 3),
             ("ZINCRBY", "zset:many", "0.1", "member 3"), ("ZPOPMIN", "zset:small"), ("INCRBYFLOAT", "changed:float", "1.1"),
             ("MSET", f"changed:{seed}:a", 1, f"changed:{seed}:b", 2), ("SET", "changed:short:lived", 1, "PX", 1),
             ("EXPIRE", "string:large", 100_000 + seed), ("GETDEL", "string:20"), ("SETEX", "changed:setex", 50_000, "v"),
@@ -131,6 +152,24 @@ def change(connection, seed=1):
             ("SELECT", database), ("SET", f"changed:{seed}:back", database), ("EXEC",)])
     pipeline(connection, [("SELECT", 0), ("SWAPDB", DATABASES[1], DATABASES[2])])
     time.sleep(0.005)  # what lived for one millisecond is gone
+
+
+def plain(reply):
+    """A reply of arrays in arrays as Python has them."""
+    return [plain(item) for item in reply.value] if isinstance(reply.value, list) else reply.value
+
+
+def read_stream(connection, key):
+    """Everything but when consumers were seen and how long entries have been idle."""
+    info = plain(connection.command("XINFO", "STREAM", key))
+    groups = []
+    for fields in plain(connection.command("XINFO", "GROUPS", key)):
+        group = dict(zip(fields[::2], fields[1::2]))
+        pending = [(id, consumer, count) for id, consumer, _, count in
+                   plain(connection.command("XPENDING", key, group[b"name"], "-", "+", 1000))]
+        consumers = [fields[1] for fields in plain(connection.command("XINFO", "CONSUMERS", key, group[b"name"]))]
+        groups.append((group, consumers, pending))
+    return dict(zip(map(str, info[::2]), map(str, info[1::2]))), plain(connection.command("XRANGE", key, "-", "+")), groups
 
 
 def read_value(connection, kind, key):
@@ -145,6 +184,8 @@ def read_value(connection, kind, key):
         return dict(zip(words[::2], words[1::2]))
     if kind == b"zset":
         return [item.value for item in connection.command("ZRANGE", key, 0, -1, "WITHSCORES").value]
+    if kind == b"stream":
+        return read_stream(connection, key)
     return "?"
 
 
