@@ -35,6 +35,7 @@ class LinesLoader final : public BaseLoader {
     if (got != size || !bytes.ends_with('\xff')) return fail(Errc::kCorruption, "half a base");
     for (size_t at = bytes.find('\n') + 1; at < size - 1;) {
       const size_t end = bytes.find('\n', at);
+      if (end == std::string::npos) return fail(Errc::kCorruption, "half a line");
       lines.push_back(bytes.substr(at, end - at));
       at = end + 1;
     }
