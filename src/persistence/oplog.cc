@@ -460,17 +460,22 @@ class OpLog::Impl {
 
   void sync_thread_main() {
     name_this_thread("strata-sync");
+    // From the beginning of one sync to the beginning of the next: on a slow disk an interval after the end
+    // would let a write be older than the two seconds that kEverySecond may lose.
+    const std::chrono::milliseconds interval(options_.sync_interval_ms);
+    auto due = std::chrono::steady_clock::now() + interval;
     std::unique_lock guard(timer_mutex_);
     while (!stopping_.load(std::memory_order_acquire)) {
       guard.unlock();
       drop_history();
       guard.lock();
-      timer_.wait_for(guard, std::chrono::milliseconds(options_.sync_interval_ms), [this] {
+      timer_.wait_until(guard, due, [this] {
         return stopping_.load(std::memory_order_acquire) || is_write_wanted_ || wants_sync() ||
                filler_wanted_.load(std::memory_order_relaxed);
       });
       const bool writes_only = std::exchange(is_write_wanted_, false);
       const bool syncs = policy() == SyncPolicy::kEverySecond || wants_sync();
+      if (const auto now = std::chrono::steady_clock::now(); syncs || now >= due) due = now + interval;
       if (stopping_.load(std::memory_order_acquire)) return;
       if (!syncs && !writes_only) {
         if (!filler_wanted_.exchange(false, std::memory_order_relaxed)) continue;
