@@ -29,6 +29,14 @@ constexpr int kInlineRoundsMax = 8;
 constexpr uint64_t kNoHistory = INT64_MAX;  // kept for ever
 // A sync that did not get as far as was wanted is tried again after this.
 constexpr std::chrono::milliseconds kHeldUp(1);
+// A loop syncs for its only client when the last so many took at most so long, writes included.
+constexpr uint32_t kQuickSyncsMin = 16;
+constexpr int64_t kQuickSyncUs = 400;
+// Before a sync like the last, which took at least so long, the log thread waits while records come within
+// each step.
+constexpr int64_t kGatherSyncUsMin = 1000;
+constexpr int64_t kGatherUsMax = 5000;
+constexpr std::chrono::microseconds kGatherStep(100);
 
 }  // namespace
 
@@ -94,6 +102,18 @@ class OpLog::Impl {
       if (!lock_.unlock()) break;
     }
     if (writer_.written_sequence() != before || writer_.failed()) notify();
+  }
+
+  void commit_alone() {
+    const bool may_sync = policy() == SyncPolicy::kAlways &&
+                          quick_sync_count_.load(std::memory_order_relaxed) >= kQuickSyncsMin &&
+                          ring_.reserved() != writer_.written_sequence();
+    if (!may_sync) return commit_inline();
+    {
+      std::unique_lock one_at_a_time(sync_mutex_, std::try_to_lock);
+      if (one_at_a_time) (void)sync_locked();  // a failure is in failed()
+    }
+    if (ring_.reserved() != writer_.durable_sequence()) ring_bell();
   }
 
   // Writes what is complete, waiting for the lock.
@@ -326,7 +346,16 @@ class OpLog::Impl {
     if (lock_.unlock()) ring_bell();
   }
 
+  // How long syncs take, for commit_alone().
+  void note_sync(int64_t us) {
+    const uint32_t count = quick_sync_count_.load(std::memory_order_relaxed);
+    last_sync_us_.store(us, std::memory_order_relaxed);
+    quick_sync_count_.store(us > kQuickSyncUs ? 0 : std::min(count + 1, kQuickSyncsMin),
+                            std::memory_order_relaxed);
+  }
+
   Status sync_locked() {
+    const int64_t began_us = clock_.monotonic_us();
     lock_.lock();
     (void)writer_.write_complete();
     const LogWriter::Sync sync = writer_.begin_sync();
@@ -340,6 +369,7 @@ class OpLog::Impl {
     STRATA_CRASH_POINT("log.before_sync");
     const Status synced = options_.test_skip_sync ? Status{} : sync.file->sync_data();
     STRATA_CRASH_POINT("log.after_sync");
+    note_sync(clock_.monotonic_us() - began_us);
     lock_.lock();
     writer_.finish_sync(sync, synced);
     if (!synced) leave_in_doubt();
@@ -450,12 +480,28 @@ class OpLog::Impl {
       bell_.exchange(0, std::memory_order_acq_rel);
       if (stopping_.load(std::memory_order_acquire)) return;
       if (policy() == SyncPolicy::kAlways) {
+        gather();
         (void)sync_once();
       } else {
         write_now();
         notify();
       }
     }
+  }
+
+  // Clients whom a sync releases send again at once. Where syncs are slow, one that begins before they are
+  // here makes them wait for the one after: two groups take turns, and each sync serves half. So wait a
+  // little while more comes.
+  void gather() {
+    const int64_t sync_us = last_sync_us_.load(std::memory_order_relaxed);
+    if (sync_us < kGatherSyncUsMin) return;
+    const int64_t until_us = clock_.monotonic_us() + std::min(sync_us / 4, kGatherUsMax);
+    sync_in_flight_.store(true, std::memory_order_relaxed);  // who wants a mere write asks the sync thread
+    for (uint64_t before = 0; before != ring_.reserved() && clock_.monotonic_us() < until_us;) {
+      before = ring_.reserved();
+      std::this_thread::sleep_for(kGatherStep);
+    }
+    sync_in_flight_.store(false, std::memory_order_relaxed);
   }
 
   void sync_thread_main() {
@@ -541,6 +587,8 @@ class OpLog::Impl {
   std::atomic<uint64_t> resumption_count_{0};
   std::atomic<bool> sync_in_flight_{false};
   std::atomic<bool> filler_wanted_{false};
+  std::atomic<int64_t> last_sync_us_{0};
+  std::atomic<uint32_t> quick_sync_count_{0};  // in a row, written with sync_mutex_
   std::function<void()> on_progress_;
   std::function<void(const Error&)> on_no_filler_;
 
@@ -586,6 +634,7 @@ uint64_t OpLog::acknowledged_sequence() const {
 }
 
 void OpLog::commit_inline() { impl_->commit_inline(); }
+void OpLog::commit_alone() { impl_->commit_alone(); }
 void OpLog::request_sync(uint64_t sequence) { impl_->request_sync(sequence); }
 void OpLog::request_write() { impl_->request_write(); }
 uint64_t OpLog::written_sequence() const { return impl_->writer().written_sequence(); }

@@ -108,6 +108,10 @@ class OpLog {
   // Loops, at the end of a turn that may have appended. kEverySecond and kNo: writes what is complete
   // right here, unless somebody else is at it or a sync is in flight. kAlways: rings the log thread.
   void commit_inline();
+  // The same for a turn whose loop has one client, which waits for it. kAlways: while syncs are seen to be
+  // quick, writes and syncs right here, which spares two changes of threads; at worst one sync that is slow
+  // all at once holds the caller.
+  void commit_alone();
   // Wants durability up to there soon, whatever the policy (CLIENT DURABILITY disk, WAITAOF).
   void request_sync(uint64_t sequence);
   // Wants what was appended written although a sync goes on, for which the log thread would wait under

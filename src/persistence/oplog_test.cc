@@ -53,6 +53,43 @@ TEST_F(OpLogTest, ComesBackInOrderWithDatabasesAndGroups) {
   EXPECT_EQ(recovered.report.cut_bytes, 0u);
 }
 
+// A loop's only client is not made to wait for two changes of threads, but only where syncs are known to be
+// quick.
+TEST_F(OpLogTest, ALoneClientsLoopSyncsItselfWhileSyncsAreQuick) {
+  ManualClock clock;
+  int64_t sync_us = 300;
+  OpLogOptions options = test_options(SyncPolicy::kAlways);
+  options.clock = &clock;
+  auto log = open_log(fs_, kLocation, options);
+  fs_.set_hook([&](const SimEvent& event) -> std::optional<Errc> {
+    if (event.kind == SimOperation::kSync) clock.advance_us(sync_us);
+    return std::nullopt;
+  });
+  const auto commit_alone = [&] {
+    const uint64_t sequence = append(*log, 0, {"INCR", "n"});
+    log->commit_alone();
+    return log->durable_sequence() >= sequence;
+  };
+  const auto syncs_until_quick = [&] {
+    int count = 0;
+    for (; count < 100 && !commit_alone(); ++count) EXPECT_TRUE(log->step_sync());
+    return count;
+  };
+  EXPECT_EQ(syncs_until_quick(), 16);
+  EXPECT_TRUE(commit_alone());
+  sync_us = 5000;
+  EXPECT_TRUE(commit_alone());  // it is not known before
+  EXPECT_FALSE(commit_alone());
+  EXPECT_TRUE(log->step_sync());
+  EXPECT_FALSE(commit_alone());
+  sync_us = 100;
+  EXPECT_EQ(syncs_until_quick(), 16);
+  log->set_policy(SyncPolicy::kEverySecond);
+  EXPECT_FALSE(commit_alone());
+  EXPECT_EQ(log->acknowledged_sequence(), log->appended_sequence());
+  fs_.set_hook({});
+}
+
 // One line a second, in front of a batch's first record, and one in every file; none where nothing is
 // written.
 TEST_F(OpLogTest, NamesSecondsInFrontOfBatches) {

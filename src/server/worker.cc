@@ -154,11 +154,17 @@ void Worker::flush_dirty() {
   flushing_.clear();
 }
 
+// Nobody else of this loop would wait for a sync in it.
+bool Worker::has_lone_waiter() const {
+  return dirty_.size() == 1 && dirty_[0] && connection_count.load(std::memory_order_relaxed) == 1 &&
+         !is_write_wanted_ && !dirty_[0]->is_log_wait_over();
+}
+
 // One commit for everything this turn has executed, one send for each connection.
 bool Worker::turn_end() {
   OpLog* log = server_.log();
   if (log) {
-    log->commit_inline();
+    has_lone_waiter() ? log->commit_alone() : log->commit_inline();
     if (const uint64_t wanted = std::exchange(sync_wanted_, 0)) log->request_sync(wanted);
     if (std::exchange(is_write_wanted_, false)) log->request_write();
   }

@@ -91,6 +91,7 @@ class Worker {
   bool turn_end();
   void flush_dirty();
   void flush_log_waiters();
+  bool has_lone_waiter() const;
   void await_log(OpLog* log);
   void end_sync_waits(const OpLog* log);
   bool has_got_on(const OpLog* log) const;
