@@ -12,6 +12,7 @@
 #pragma once
 
 #include <new>
+#include <system_error>
 
 #include "base/result.h"
 
@@ -22,6 +23,8 @@ auto without_throwing(const char* what, Work&& work) -> decltype(work()) {
   try {
     return work();
   } catch (const std::bad_alloc&) {
+    return fail(Errc::kOutOfMemory, what);
+  } catch (const std::system_error&) {  // of a thread that finds no memory for its stack
     return fail(Errc::kOutOfMemory, what);
   }
 }

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <exception>
 #include <new>
+#include <system_error>
 
 #include "server/config.h"
 #include "server/server.h"
@@ -23,6 +24,9 @@ constexpr int kExitOutOfMemory = 70;  // EX_SOFTWARE: none of the codes of a sta
       if (thrown) std::rethrow_exception(thrown);
     } catch (const std::bad_alloc&) {
       return true;
+    } catch (const std::system_error& error) {  // of a thread that finds no memory for its stack
+      return error.code() == std::errc::resource_unavailable_try_again ||
+             error.code() == std::errc::not_enough_memory;
     } catch (...) {
     }
     return false;
@@ -32,6 +36,9 @@ constexpr int kExitOutOfMemory = 70;  // EX_SOFTWARE: none of the codes of a sta
   std::fwrite(kText, 1, sizeof kText - 1, stderr);
   std::_Exit(kExitOutOfMemory);
 }
+
+// Before main: what is made at start takes memory too.
+[[maybe_unused]] const std::terminate_handler previous_handler = std::set_terminate(end_without_memory);
 
 }  // namespace
 
@@ -44,7 +51,6 @@ int main(int argc, char** argv) {
     return 1;
   }
   if (!*configuration) return 0;  // --help, --version: printed
-  std::set_terminate(end_without_memory);
   strata::Server server(std::move(*configuration));
   int exit_code = check_only ? server.check() : server.run();
   std::fflush(nullptr);
