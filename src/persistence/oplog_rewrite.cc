@@ -147,10 +147,11 @@ Result<Manifest> replace_base(FileSystem& fs, const AofLocation& location, const
 }
 
 std::vector<ManifestFile> take_expired_history(Manifest& manifest, const LogRetention& retention) {
-  const auto kept = std::stable_partition(manifest.history.begin(), manifest.history.end(),
-                                          [&](const ManifestFile& file) { return !retention.keeps(file); });
-  std::vector<ManifestFile> expired(manifest.history.begin(), kept);
-  manifest.history.erase(manifest.history.begin(), kept);
+  std::vector<ManifestFile> kept;
+  std::vector<ManifestFile> expired;
+  for (ManifestFile& file : manifest.history)
+    (retention.keeps(file) ? kept : expired).push_back(std::move(file));
+  manifest.history = std::move(kept);
   return expired;
 }
 
