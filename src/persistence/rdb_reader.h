@@ -40,9 +40,9 @@ struct RdbChunk {
   RdbChunk(const RdbChunk&) = delete;
   RdbChunk& operator=(const RdbChunk&) = delete;
 
+  std::deque<std::string> keys;  // those that are not stored as plain bytes; first, for making it may throw
   char* bytes;
   size_t capacity;
-  std::deque<std::string> keys;  // those that are not stored as plain bytes
 };
 
 inline constexpr int64_t kRdbNoDeadline = -1;
