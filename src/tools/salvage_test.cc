@@ -72,7 +72,7 @@ class Salvage : public ::testing::Test {
 
 TEST_F(Salvage, KeepsEveryWholeKeyBeforeAnyFlippedBit) {
   const std::string whole = random_dump(7, 12);
-  ASSERT_LT(whole.size(), 40'000u);
+  ASSERT_LT(whole.size(), 100'000u);
   const Contents all = load_bytes(whole).contents();
   const auto places = places_of(whole);
   Random random(1);

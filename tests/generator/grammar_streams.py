@@ -19,7 +19,7 @@ xrange STREAM START END [count INDEX]
 xrange STREAM - +
 xrevrange STREAM END START [count INDEX]
 xdel STREAM ID [ID] [ID]
-xsetid STREAM ID [entriesadded COUNT] [maxdeletedid ID]
+xsetid STREAM ID [entriesadded COUNT] maxdeletedid ID
 xread [count INDEX] streams STREAM STREAM (ID | $ | 0) (ID | 0)
 xread streams STREAM (ID | $ | > | BAD_INT)
 xread [block 1] streams STREAM STREAM STREAM 0 0 0
