@@ -63,7 +63,8 @@ void deliver_and_acknowledge(benchmark::State& state) {
   StreamConsumer* consumer = group->create_consumer(heap, "consumer", 0);
   uint64_t number = 0;
   for (auto _ : state) {
-    if (!group->assign(heap, {++number, 0}, consumer, static_cast<int64_t>(number), 1)) std::abort();
+    ++number;
+    if (!group->assign(heap, {number, 0}, consumer, static_cast<int64_t>(number), 1)) std::abort();
     if (number > 1000) group->remove_pending(heap, {number - 1000, 0});
   }
   state.SetItemsProcessed(state.iterations());

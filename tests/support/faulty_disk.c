@@ -5,17 +5,10 @@
 //   and how many calls were slowed down or failed, counted here. A delay of 2^32 - 1 lasts until it is changed.
 // Only files whose path holds "appendonlydir/" are touched.
 
-#define _GNU_SOURCE
-#include <dlfcn.h>
+#include "preloaded.h"
+
 #include <errno.h>
-#include <fcntl.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
 struct control {
   volatile uint32_t write_us, write_errno, sync_us, sync_errno, hits;
@@ -23,24 +16,11 @@ struct control {
 
 static struct control* control_of(void) {
   static struct control* found;
-  const char* path = getenv("FAULTY_DISK");
-  if (found || !path) return found;
-  int fd = open(path, O_RDWR | O_CLOEXEC);
-  if (fd < 0) return NULL;
-  void* mapped = mmap(NULL, sizeof(struct control), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  close(fd);
-  if (mapped != MAP_FAILED) found = mapped;
+  if (!found) found = map_numbers("FAULTY_DISK", sizeof(struct control));
   return found;
 }
 
-static int is_log(int fd) {
-  char link[64], path[4096];
-  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-  ssize_t size = readlink(link, path, sizeof path - 1);
-  if (size < 0) return 0;
-  path[size] = 0;
-  return strstr(path, "appendonlydir/") != NULL;
-}
+static int is_log(int fd) { return path_holds(fd, "appendonlydir/"); }
 
 // Nonzero: errno is set and the call is not made.
 static int disturb(int fd, int is_sync) {
@@ -58,8 +38,6 @@ static int disturb(int fd, int is_sync) {
   errno = (int)error;
   return error != 0;
 }
-
-#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 ssize_t write(int fd, const void* bytes, size_t size) {
   return disturb(fd, 0) ? -1 : REAL(write)(fd, bytes, size);

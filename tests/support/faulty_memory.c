@@ -4,16 +4,10 @@
 // changes as it likes: how many allocations are left until one fails (0: none does), how many have failed (counted
 // here), and the name of the threads whose allocations count (empty: all).
 
-#define _GNU_SOURCE
-#include <dlfcn.h>
+#include "preloaded.h"
+
 #include <errno.h>
-#include <fcntl.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <unistd.h>
 
 struct control {
   volatile uint32_t left, failed;
@@ -28,12 +22,7 @@ extern void* __libc_realloc(void*, size_t);
 extern void* __libc_memalign(size_t, size_t);
 
 __attribute__((constructor)) static void begin(void) {
-  const char* path = getenv("FAULTY_MEMORY");
-  int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
-  if (fd < 0) return;
-  void* mapped = mmap(NULL, sizeof(struct control), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  close(fd);
-  if (mapped != MAP_FAILED) control = mapped;
+  control = map_numbers("FAULTY_MEMORY", sizeof(struct control));
 }
 
 static int fails(void) {

@@ -5,16 +5,9 @@
 // page's boundary pass before the one that is cut short (0: none is), and after how many boundaries that one ends.
 // Only files whose path holds "appendonlydir/" are touched.
 
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <fcntl.h>
+#include "preloaded.h"
+
 #include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #define PAGE_BYTES 4096
 
@@ -24,24 +17,11 @@ struct control {
 
 static struct control* control_of(void) {
   static struct control* found;
-  const char* path = getenv("KILL_IN_WRITE");
-  if (found || !path) return found;
-  int fd = open(path, O_RDWR | O_CLOEXEC);
-  if (fd < 0) return NULL;
-  void* mapped = mmap(NULL, sizeof(struct control), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  close(fd);
-  if (mapped != MAP_FAILED) found = mapped;
+  if (!found) found = map_numbers("KILL_IN_WRITE", sizeof(struct control));
   return found;
 }
 
-static int is_log(int fd) {
-  char link[64], path[4096];
-  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-  ssize_t size = readlink(link, path, sizeof path - 1);
-  if (size < 0) return 0;
-  path[size] = 0;
-  return strstr(path, "appendonlydir/") != NULL && strstr(path, ".incr.aof") != NULL;
-}
+static int is_log(int fd) { return path_holds(fd, "appendonlydir/") && path_holds(fd, ".incr.aof"); }
 
 // How much of the write happens; all of it: `size`.
 static size_t bytes_before_the_kill(int fd, size_t size, uint64_t at) {
@@ -52,8 +32,6 @@ static size_t bytes_before_the_kill(int fd, size_t size, uint64_t at) {
   const uint64_t boundaries = (size - first - 1) / PAGE_BYTES + 1;
   return first + control->boundaries % boundaries * PAGE_BYTES;
 }
-
-#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 ssize_t pwrite64(int fd, const void* bytes, size_t size, off64_t at) {
   const size_t some = bytes_before_the_kill(fd, size, (uint64_t)at);
