@@ -77,21 +77,21 @@ struct Producer {
     return true;
   }
 
-  void forget_oldest(Heap& heap) {
-    auto* oldest = static_cast<Remembered*>(by_entry.first().value());
-    by_entry.erase(heap, oldest->entry);
-    IdTree::Position same = by_hash.at_or_after(hash_key(oldest->view()));
+  void forget(Heap& heap, Remembered* gone) {
+    by_entry.erase(heap, gone->entry);
+    IdTree::Position same = by_hash.at_or_after(hash_key(gone->view()));
     auto* at = static_cast<Remembered*>(same.value());
-    if (at == oldest && oldest->next_same == nullptr) {
+    if (at == gone && gone->next_same == nullptr) {
       by_hash.erase(heap, same.id());
-    } else if (at == oldest) {
-      same.set_value(oldest->next_same);
+    } else if (at == gone) {
+      same.set_value(gone->next_same);
     } else {
-      while (at->next_same != oldest) at = at->next_same;
-      at->next_same = oldest->next_same;
+      while (at->next_same != gone) at = at->next_same;
+      at->next_same = gone->next_same;
     }
-    heap.free(oldest);
+    heap.free(gone);
   }
+  void forget_oldest(Heap& heap) { forget(heap, static_cast<Remembered*>(by_entry.first().value())); }
 
   void destroy(Heap& heap) {
     by_entry.drain_some(heap, SIZE_MAX, [&](StreamId, void* remembered) { heap.free(remembered); });
@@ -207,6 +207,7 @@ bool StreamProducers::record(Heap& heap, Bytes producer, Bytes idempotent_id, St
   // What is found again here is too old, or find() would have told.
   state_->forget(heap, known, state_->entries_max, now_ms);
   STRATA_DASSERT(known->find(idempotent_id) == nullptr);
+  if (void* other = known->by_entry.find(entry)) known->forget(heap, static_cast<Remembered*>(other));
   if (!known->add(heap, idempotent_id, entry)) {
     if (is_new) {
       state_->producers.remove(known);

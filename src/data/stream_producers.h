@@ -41,8 +41,8 @@ class StreamProducers {
 
   // The entry that this idempotent ID was used for, if it is remembered at `now_ms`.
   std::optional<StreamId> find(Bytes producer, Bytes idempotent_id, int64_t now_ms) const;
-  // find() said nothing: remembers it, and forgets what is too old or too many. `entry` must be above all
-  // others of this producer.
+  // find() said nothing: remembers it, and forgets what is too old or too many, and what this producer used
+  // for the same entry before (XIDMPRECORD may name one again, and after XSETID an ID may come again).
   [[nodiscard]] bool record(Heap& heap, Bytes producer, Bytes idempotent_id, StreamId entry, int64_t now_ms);
   // A find() that led to a duplicate.
   void count_duplicate();

@@ -463,6 +463,17 @@ TEST_F(StreamTest, ProducersRememberTheLatest) {
   EXPECT_EQ(producers.tracked_count(), 0u);
 }
 
+TEST_F(StreamTest, AnEntryHasOneIdempotentIdOfAProducer) {
+  StreamProducers& producers = stream_->producers();
+  ASSERT_TRUE(producers.record(heap_, "p", "one", {5, 1}, 0));
+  ASSERT_TRUE(producers.record(heap_, "p", "two", {5, 1}, 0));
+  ASSERT_TRUE(producers.record(heap_, "q", "one", {5, 1}, 0));
+  EXPECT_EQ(producers.find("p", "one", 0), std::nullopt);
+  EXPECT_EQ(producers.find("p", "two", 0), (StreamId{5, 1}));
+  EXPECT_EQ(producers.find("q", "one", 0), (StreamId{5, 1}));
+  EXPECT_EQ(producers.tracked_count(), 2u);
+}
+
 TEST_F(StreamTest, ProducersForgetAmongMany) {
   StreamProducers& producers = stream_->producers();
   ASSERT_TRUE(producers.configure(heap_, 100, 1000));

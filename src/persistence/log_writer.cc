@@ -117,9 +117,10 @@ Status LogWriter::put_alone(const LogRing::Record& record) {
   ring_.take(record);
   ring_.release_to(record.end);
   if (record.large) {
-    Status status = body_bytes <= kBatchBodyBytesMax
-                        ? write_large(record.payload)
-                        : fail(Errc::kTooLarge, "a record of the log is too large");
+    const Status status = without_throwing("no memory for a large record of the log", [&]() -> Status {
+      if (body_bytes > kBatchBodyBytesMax) return fail(Errc::kTooLarge, "a record of the log is too large");
+      return write_large(record.payload);
+    });
     ring_.free_large(record);
     return status;
   }

@@ -115,7 +115,8 @@ std::string small_file(bool checksum, size_t bytes_at_least = 0) {
     if (bytes_at_least > kShortRunBytes) {
       filler.fill(*keyspace, 5);
     } else {
-      const Key pad = keyspace->key("pad" + std::to_string(bytes.size()));
+      const std::string name = "pad" + std::to_string(bytes.size());
+      const Key pad = keyspace->key(name);
       EXPECT_TRUE(database_for(*keyspace, 0, pad).set_string(pad, pad.name, kNoDeadline));
     }
   }
