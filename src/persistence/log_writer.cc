@@ -76,7 +76,7 @@ Result<bool> LogWriter::write_batch() {
     // crosses pages, would make the rest of that record look like what a real Redis appended.
     TRY(write_pages());
     TRY(drop_filler());
-    TRY(file_.sync_data());
+    TRY(noted(file_.sync_data()));
   }
   const bool may_not_cross = has_filler() || (is_small && is_group(record.payload));
   if (may_not_cross && !fits_in_page(end_, bytes)) go_to_next_page();
@@ -268,10 +268,10 @@ Status LogWriter::seal() {
     return write_pages();
   });
   STRATA_CRASH_POINT("log.before_sync_of_seal");
-  if (status) status = file_.sync_data();
+  if (status) status = noted(file_.sync_data());
   if (status && has_filler()) {
     status = drop_filler();
-    if (status) status = file_.sync_all();
+    if (status) status = noted(file_.sync_all());
   }
   if (!status) fail_with(status.error());
   return status;
@@ -284,10 +284,15 @@ LogWriter::Sync LogWriter::begin_sync() {
 
 void LogWriter::finish_sync(const Sync& sync, const Status& status) {
   if (failed()) return;
-  if (!status) return fail_with(status.error());
+  if (!noted(status)) return fail_with(status.error());
   sync_count_.store(sync_count() + 1, std::memory_order_relaxed);
   durable_position_.store(sync.position, std::memory_order_relaxed);
   durable_sequence_.store(sync.sequence, std::memory_order_release);
+}
+
+Status LogWriter::noted(Status synced) const {
+  if (!synced && on_failed_sync_) on_failed_sync_();
+  return synced;
 }
 
 void LogWriter::fail_with(const Error& error) {

@@ -19,8 +19,10 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "base/result.h"
 #include "persistence/log_batch.h"
@@ -79,6 +81,8 @@ class LogWriter {
   };
   Sync begin_sync();
   void finish_sync(const Sync& sync, const Status& status);
+  // Called with each sync that failed, before failed() says so.
+  void set_failed_sync_callback(std::function<void()> callback) { on_failed_sync_ = std::move(callback); }
 
   // Prefilling. Another piece of filler is worth its while; writes one (no disk space is no failure of the
   // log: then there is no more of it in this file). Truncates what is left of it.
@@ -122,6 +126,7 @@ class LogWriter {
   void put_header(Bytes body);
   void advance(uint64_t body_bytes, uint64_t sequence);
   void publish();
+  Status noted(Status synced) const;
   enum class Discard : uint8_t { kToMark, kAll };
   void discard(Discard what);
 
@@ -155,6 +160,7 @@ class LogWriter {
   std::atomic<uint64_t> sync_count_{0};
   std::atomic<bool> has_lost_behind_mark_{false};
   mutable std::mutex failure_mutex_;
+  std::function<void()> on_failed_sync_;
   Error failure_{Errc::kIo};  // guarded by failure_mutex_
   std::atomic<bool> failed_{false};
 };

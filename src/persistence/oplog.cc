@@ -55,6 +55,7 @@ class OpLog::Impl {
         retention_s_(options.retention_s),
         salt_state_(options.salt != 0 ? options.salt : random_u64()) {
     writer_.set_names_times(options.names_times);
+    writer_.set_failed_sync_callback([this] { leave_in_doubt(); });
     ring_.set_overflow_handler([this] { make_room(); });
   }
   ~Impl() { end_threads(); }
@@ -156,7 +157,10 @@ class OpLog::Impl {
     const Status synced = file.sync_data();
     if (synced) return {};
     lock_.lock();
-    if (increment_seq_.load(std::memory_order_relaxed) == seq) writer_.fail_with(synced.error());
+    if (increment_seq_.load(std::memory_order_relaxed) == seq) {
+      leave_in_doubt();
+      writer_.fail_with(synced.error());
+    }
     unlock();
     notify();
     return synced;
@@ -195,7 +199,6 @@ class OpLog::Impl {
     TRY(sync_locked());
     lock_.lock();
     Status sealed = writer_.seal();
-    if (!sealed) leave_in_doubt();
     unlock();
     return sealed;
   }
@@ -372,7 +375,6 @@ class OpLog::Impl {
     note_sync(clock_.monotonic_us() - began_us);
     lock_.lock();
     writer_.finish_sync(sync, synced);
-    if (!synced) leave_in_doubt();
     sync_in_flight_.store(false, std::memory_order_relaxed);
     unlock();
     notify();
@@ -395,7 +397,6 @@ class OpLog::Impl {
     if (sync.file != nullptr) {
       const Status synced = sync.file->sync_data();
       writer_.finish_sync(sync, synced);
-      if (!synced) leave_in_doubt();
     }
     if (writer_.failed()) return fail(Errc::kReadOnly, "the log has failed");
     TRY(writer_.drop_filler());  // not synced: filler that comes back with a crash does no harm

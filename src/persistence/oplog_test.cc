@@ -344,6 +344,25 @@ TEST_F(OpLogTest, WritesDoNotWaitForASync) {
   ASSERT_TRUE(log->stop());
 }
 
+// Who sees failed() may tell a client, or kill the process: the mark for the next one is there by then.
+TEST_F(OpLogTest, AFailedSyncIsMarkedBeforeAnybodyKnows) {
+  auto log = open_log(fs_, kLocation, test_options(SyncPolicy::kAlways));
+  bool is_marked = false;
+  fs_.set_hook([&](const SimEvent& event) -> std::optional<Errc> {
+    if (event.kind == SimOperation::kSync) return Errc::kIo;
+    if (event.path == kLocation.doubt_path()) {
+      is_marked = true;
+      EXPECT_FALSE(log->failed());
+    }
+    return {};
+  });
+  append(*log, 0, {"SET", "a", "1"});
+  EXPECT_FALSE(log->step_sync());
+  EXPECT_TRUE(log->failed());
+  EXPECT_TRUE(is_marked);
+  fs_.set_hook(nullptr);
+}
+
 // Somebody wants his own write durable although the policy would not sync, or not for a long time.
 TEST_F(OpLogTest, ARequestedSyncComesUnderAnyPolicy) {
   for (const SyncPolicy policy : {SyncPolicy::kNo, SyncPolicy::kEverySecond, SyncPolicy::kAlways}) {
