@@ -394,10 +394,7 @@ class OpLog::Impl {
   Status rotate_locked() {
     (void)writer_.write_complete();
     const LogWriter::Sync sync = writer_.begin_sync();
-    if (sync.file != nullptr) {
-      const Status synced = sync.file->sync_data();
-      writer_.finish_sync(sync, synced);
-    }
+    if (sync.file != nullptr) writer_.finish_sync(sync, sync.file->sync_data());
     if (writer_.failed()) return fail(Errc::kReadOnly, "the log has failed");
     TRY(writer_.drop_filler());  // not synced: filler that comes back with a crash does no harm
     const uint64_t seq = next_increment_seq();

@@ -59,7 +59,7 @@ class Reply {
   // between become spaces. The second form concatenates: error("ERR unknown command '", name, "'").
   void error(Bytes text) { error_parts(&text, 1); }
   template <typename... Parts>
-  void error(Bytes first, Parts... rest) {
+  void error(Bytes first, const Parts&... rest) {
     const Bytes parts[] = {first, Bytes(rest)...};
     error_parts(parts, 1 + sizeof...(rest));
   }

@@ -104,8 +104,8 @@ void Dispatcher::prepare(Connection& connection, std::span<const ParsedCommand> 
     size_t index = static_cast<size_t>(previous->first_key);
     if (index >= args.size()) continue;
     // And often one key: what is hashed and fetched is so once.
-    if (const Key& before = prepared_[i > 0 ? i - 1 : 0].key;
-        before.name.data() && before.name == args[index]) {
+    const Key before = i > 0 ? prepared_[i - 1].key : Key{};
+    if (before.name.data() && before.name == args[index]) {
       prepared.key = {args[index], before.hash, before.shard};
       continue;
     }

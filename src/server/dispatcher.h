@@ -35,7 +35,7 @@ struct CommandCounters;
 class QueuedJob final : public ShardJob {
  public:
   explicit QueuedJob(Connection& connection);
-  ~QueuedJob();
+  ~QueuedJob() override;
 
   bool execute() override;
   void finished() override;

@@ -38,7 +38,7 @@ void StressTest::start(std::vector<std::string> arguments) {
   if (!has_log) arguments.insert(arguments.end(), {"--appendonly", "no"});
   arguments.insert(arguments.end(), {"--threads", std::to_string(the_settings.threads), "--io",
                                      the_settings.io, "--save", ""});
-  if (!server_.start(the_settings.server, std::move(arguments))) {
+  if (!server_.start(the_settings.server, arguments)) {
     ADD_FAILURE() << "the server does not start\n" << server_.complaints();
   }
 }
