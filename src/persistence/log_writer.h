@@ -37,8 +37,8 @@ static_assert(kWriteBytesMax > kInlineRecordBytes);
 
 struct PrefillOptions {
   uint64_t after_batches = 64;       // begins, and goes on after a large record, after so many small batches
-  uint64_t ahead_bytes = 4 << 20;    // as far ahead of the writer
-  uint64_t chunk_bytes = 1 << 20;    // written, then synced, before the next
+  uint64_t ahead_bytes = 16 << 20;    // as far ahead of the writer
+  uint64_t chunk_bytes = 4 << 20;    // written, then synced, before the next
   uint64_t piece_bytes = 128 << 10;  // written at once: the lock is held for as long; whole pages
 };
 

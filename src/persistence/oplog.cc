@@ -29,7 +29,8 @@ constexpr int kInlineRoundsMax = 8;
 constexpr uint64_t kNoHistory = INT64_MAX;  // kept for ever
 // A sync that did not get as far as was wanted is tried again after this.
 constexpr std::chrono::milliseconds kHeldUp(1);
-// A loop syncs for its only client when the last so many took at most so long, writes included.
+// Syncs are quick when the last so many took at most so long, writes included: then a loop syncs for its only
+// client.
 constexpr uint32_t kQuickSyncsMin = 16;
 constexpr int64_t kQuickSyncUs = 400;
 // Before a sync like the last, which took at least so long, the log thread waits while records come within
@@ -106,15 +107,17 @@ class OpLog::Impl {
   }
 
   void commit_alone() {
-    const bool may_sync = policy() == SyncPolicy::kAlways &&
-                          quick_sync_count_.load(std::memory_order_relaxed) >= kQuickSyncsMin &&
-                          ring_.reserved() != writer_.written_sequence();
-    if (!may_sync) return commit_inline();
+    if (!syncs_quickly() || ring_.reserved() == writer_.written_sequence()) return commit_inline();
     {
       std::unique_lock one_at_a_time(sync_mutex_, std::try_to_lock);
       if (one_at_a_time) (void)sync_locked();  // a failure is in failed()
     }
     if (ring_.reserved() != writer_.durable_sequence()) ring_bell();
+  }
+
+  bool syncs_quickly() const {
+    return policy() == SyncPolicy::kAlways &&
+           quick_sync_count_.load(std::memory_order_relaxed) >= kQuickSyncsMin;
   }
 
   // Writes what is complete, waiting for the lock.
@@ -489,10 +492,10 @@ class OpLog::Impl {
 
   // Clients whom a sync releases send again at once. Where syncs are slow, one that begins before they are
   // here makes them wait for the one after: two groups take turns, and each sync serves half. So wait a
-  // little while more comes.
+  // little while more comes. Where they are quick, only those who are ready to run may be first.
   void gather() {
     const int64_t sync_us = last_sync_us_.load(std::memory_order_relaxed);
-    if (sync_us < kGatherSyncUsMin) return;
+    if (sync_us < kGatherSyncUsMin) return yield_thread();
     const int64_t until_us = clock_.monotonic_us() + std::min(sync_us / 4, kGatherUsMax);
     sync_in_flight_.store(true, std::memory_order_relaxed);  // who wants a mere write asks the sync thread
     for (uint64_t before = 0; before != ring_.reserved() && clock_.monotonic_us() < until_us;) {
@@ -637,6 +640,7 @@ void OpLog::request_sync(uint64_t sequence) { impl_->request_sync(sequence); }
 void OpLog::request_write() { impl_->request_write(); }
 uint64_t OpLog::written_sequence() const { return impl_->writer().written_sequence(); }
 uint64_t OpLog::durable_sequence() const { return impl_->writer().durable_sequence(); }
+bool OpLog::syncs_quickly() const { return impl_->syncs_quickly(); }
 bool OpLog::failed() const { return impl_->writer().failed(); }
 Error OpLog::failure() const { return impl_->writer().failure(); }
 SyncPolicy OpLog::policy() const { return impl_->policy(); }

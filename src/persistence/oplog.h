@@ -123,6 +123,8 @@ class OpLog {
   uint64_t durable_sequence() const;
   // What the policy calls done: durable under kAlways, else written.
   uint64_t acknowledged_sequence() const;
+  // kAlways, and the last syncs took less than half a millisecond each: who waits for one waits actively.
+  bool syncs_quickly() const;
   bool failed() const;
   Error failure() const;  // the last one
 

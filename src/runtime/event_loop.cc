@@ -256,14 +256,16 @@ int64_t EventLoop::sleep_timeout_us() const {
 size_t EventLoop::wait_for_events() {
   const int64_t timeout_us = sleep_timeout_us();
   sleep_limit_us_ = INT64_MAX;
+  const bool expects_post = std::exchange(expects_post_, false);
   if (timeout_us == 0 || posted_.load(std::memory_order_relaxed) != nullptr) return backend_->wait(0);
-  if (spin_us_ > 0 && stream_count_ <= kSpinStreamsMax) {
+  const int64_t spin_us = stream_count_ <= kSpinStreamsMax ? spin_us_ : 0;
+  if (const int64_t awake_us = expects_post ? std::max(spin_us, kExpectationUs) : spin_us; awake_us > 0) {
     const int64_t until_us =
-        clock_.monotonic_us() + (timeout_us < 0 ? spin_us_ : std::min(spin_us_, timeout_us));
+        clock_.monotonic_us() + (timeout_us < 0 ? awake_us : std::min(awake_us, timeout_us));
     do {
       const size_t ready = backend_->wait(0);
       if (ready > 0 || posted_.load(std::memory_order_relaxed) != nullptr) return ready;
-      spin_pause();
+      expects_post ? yield_thread() : spin_pause();
     } while (clock_.monotonic_us() < until_us && !stop_.load(std::memory_order_relaxed));
   }
   // io_uring hands its sends to the kernel only as it waits: there a nap would keep replies back.

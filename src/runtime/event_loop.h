@@ -56,6 +56,7 @@ struct EventLoopOptions {
 };
 
 inline constexpr size_t kSpinStreamsMax = 8;
+inline constexpr int64_t kExpectationUs = 60;
 
 struct EventLoopStats {
   uint64_t turns = 0;
@@ -96,6 +97,9 @@ class EventLoop {
   void set_turn_end(std::function<bool()> hook) { turn_end_ = std::move(hook); }
   // Before the next sleep, bounds it: the loop turns again no later than this time on now_us().
   void limit_sleep(int64_t deadline_us);
+  // Before the next sleep: another thread is about to post. The loop stays awake for up to kExpectationUs, and
+  // lets everybody else who is ready run meanwhile: a sleep and a wake-up cost both threads more than that.
+  void expect_post() { expects_post_ = true; }
 
   // Fire on the loop's thread, at the earliest after that many milliseconds of monotonic time.
   void start_timer(TimerNode& timer, int64_t delay_ms);  // restarts one that is scheduled
@@ -143,6 +147,7 @@ class EventLoop {
   int64_t cpu_read_at_us_ = 0;  // now_us_ when cpu_us_ was read
   int64_t cpu_us_ = 0;          // thread CPU time then
   bool more_work_ = false;
+  bool expects_post_ = false;
   NapPolicy nap_policy_;
   NapLength nap_length_;
   TimerWheel timers_;

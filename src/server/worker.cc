@@ -179,6 +179,7 @@ void Worker::await_log(OpLog* log) {
   wants_log_progress_.exchange(true, std::memory_order_seq_cst);
   // Progress before that woke nobody.
   if (has_got_on(log)) flush_log_waiters();
+  if (!log_waiters_.empty() && log && log->syncs_quickly()) loop_->expect_post();
 }
 
 bool Worker::has_got_on(const OpLog* log) const {
