@@ -72,10 +72,17 @@ TEST_P(EventLoopTest, PostsFromManyThreads) {
   EXPECT_LE(loop->stats().wakes, loop->stats().sleeps);
 }
 
-TEST_P(EventLoopTest, PingPongBetweenLoops) {
+// Two loops that post to each other; each turn of an expectant one expects the answer.
+void play_ping_pong(IoBackend backend, bool is_expectant) {
   constexpr int kRounds = 2'000;
-  auto first = make_loop(GetParam());
-  auto second = make_loop(GetParam());
+  auto first = make_loop(backend);
+  auto second = make_loop(backend);
+  for (EventLoop* loop : {first.get(), second.get()}) {
+    loop->set_turn_end([loop, is_expectant] {
+      if (is_expectant) loop->expect_post();
+      return false;
+    });
+  }
   std::thread other([&] { second->run(); });
   int rounds = 0;
   std::function<void()> ping = [&] {
@@ -87,6 +94,21 @@ TEST_P(EventLoopTest, PingPongBetweenLoops) {
   second->stop();
   other.join();
   EXPECT_EQ(rounds, kRounds);
+}
+
+TEST_P(EventLoopTest, PingPongBetweenLoops) { play_ping_pong(GetParam(), false); }
+TEST_P(EventLoopTest, PingPongBetweenLoopsThatStayAwake) { play_ping_pong(GetParam(), true); }
+
+TEST_P(EventLoopTest, SleepsWhenWhatItExpectsDoesNotCome) {
+  auto loop = make_loop(GetParam());
+  loop->post([&] { loop->expect_post(); });
+  std::thread stopper([&] {
+    while (!loop->sleeping()) yield_thread();
+    loop->stop();
+  });
+  loop->run();
+  stopper.join();
+  EXPECT_GE(loop->stats().sleeps, 1u);
 }
 
 TEST_P(EventLoopTest, DiscardsWhatNeverRan) {
