@@ -98,11 +98,9 @@ void list_names(Context& context) {
   } else if (context.argc() != 2) {
     return context.syntax_error();
   }
-  // Without a filter only whole commands are named, with one their subcommands too.
   std::vector<const RegisteredCommand*> names;
   for (const RegisteredCommand* command : registry(context).commands()) {
     if (filter.allows(*command)) names.push_back(command);
-    if (filter.by == NameFilter::By::kNothing) continue;
     for (const RegisteredCommand* subcommand : command->subcommands) {
       if (filter.allows(*subcommand)) names.push_back(subcommand);
     }

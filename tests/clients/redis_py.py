@@ -109,6 +109,8 @@ def server_commands(client):
     assert isinstance(client.client_id(), int)
     assert client.time()[0] > 1_600_000_000
     assert client.command_count() > 100
+    names = client.execute_command("COMMAND LIST")
+    assert {"get", "client", "client|list", "xgroup|create"} <= {str(name) for name in names}, names
     assert client.memory_usage("renamed") > 0
     assert isinstance(client.slowlog_get(), list)
 
