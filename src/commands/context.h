@@ -100,6 +100,7 @@ class Context {
     effects_count_ = 0;
     effects_.clear();
     touches_access_ = true;
+    logs_slice_ = false;
   }
 
   const Command& command() const { return *command_; }
@@ -157,6 +158,10 @@ class Context {
     effects_.clear();
     effects_count_ = 0;
   }
+  // Work in slices, in a slice that is not the last: what was stated since it began is logged now (sliced.h).
+  void log_slice() { logs_slice_ = true; }
+  bool logs_slice() const { return logs_slice_; }
+  bool has_effects() const { return effects_count_ > 0; }
   // Changed, but nothing to log.
   void no_effect() { effects_count_ = kNoEffect; }
 
@@ -234,6 +239,7 @@ class Context {
   uint64_t changes_ = 0;
   uint32_t effects_count_ = 0;
   bool touches_access_ = true;
+  bool logs_slice_ = false;
   bool may_slice_ = false;
   std::unique_ptr<SlicedWork> sliced_;
   std::vector<LatchWish> latch_wishes_;

@@ -12,6 +12,12 @@
 // latched as well: another command may be working on what it holds now. The last step replies and calls
 // Context::changed() or effect(), like a handler. The work owns what it needs: the arguments it was made with
 // are copied and are Context::args() at each step.
+//
+// What is stated in a step that is not the last is lost, unless the step calls Context::log_slice(). Work
+// whose effects are too many for one record, a delivery for each of a million entries, logs each slice by
+// itself. A crash in between leaves the slices that were logged, so these must be something that a client
+// could have asked for: deliveries of the first entries, acknowledgements of the first IDs. changed() belongs
+// to the last step all the same: it has waiters served, for whom the key is still latched.
 
 #pragma once
 

@@ -436,7 +436,12 @@ bool Dispatcher::step_held(const RegisteredCommand& command, std::span<const Byt
   context_.set_sink(server_.sink());
   context_.set_client(reply, &session);
   context_.begin(*command.command, args, db, now_ms, {});
-  if (!work.step(context_)) return false;
+  if (!work.step(context_)) {
+    EffectSink* sink = context_.environment().sink;
+    if (sink && context_.logs_slice())
+      sequence = settle_sequence(held, context_.propagate(*sink, {}), session);
+    return false;
+  }
   sequence = settle_sequence(held, finish_command(command, {}, reply, errors_before), session);
   return true;
 }

@@ -201,6 +201,7 @@ bool QueuedJob::step_work(Dispatcher& dispatcher, Reply& reply) {
                                       connection_.session(), sequence);
   const uint64_t cycles = cycles_now() - began;
   work_cycles_ += cycles;
+  sequence_ = std::max(sequence_, sequence);
   Worker::current()->note_shard_hold(static_cast<int64_t>(cycles / cycles_per_us()));
   if (!is_done) {
     go_home_->begins_slice = true;
@@ -208,7 +209,6 @@ bool QueuedJob::step_work(Dispatcher& dispatcher, Reply& reply) {
     return false;
   }
   dispatcher.record(*command.command, command.args, connection_.session(), 1, work_cycles_);
-  sequence_ = std::max(sequence_, sequence);
   work_.reset();
   work_cycles_ = 0;
   release_latches(dispatcher);
