@@ -9,6 +9,8 @@ namespace strata {
 
 bool BlockedCommand::can_serve(const Key&, const Entry*) const { return true; }
 
+int64_t BlockedCommand::wake_at_ms(const Key&, const Entry*) const { return kNeverMs; }
+
 void BlockedCommand::time_out(Reply& reply) { reply.null_array(); }
 
 // Redis 7.0 takes what is too large for its integers, infinity too, for negative; later versions say what is

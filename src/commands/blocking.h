@@ -18,6 +18,9 @@
 //   log
 //                             gets the plain command behind the record of the push
 //
+// A command that time alone can serve (XREADGROUP CLAIM: an entry is pending for long enough) says when with
+// wake_at_ms(), and in its BlockRequest; it is looked at again then.
+//
 // serve() sees a Context with the blocked command's arguments, database and client, and is inside the shards
 // of the served key and, with `needs_all_keys`, of every key of the command; it touches no others, because
 // latches and snapshots were asked for those alone. can_serve() may run while the wait is being ended
@@ -40,12 +43,16 @@ struct Entry;
 class Reply;
 struct Key;
 
+inline constexpr int64_t kNeverMs = INT64_MAX;
+
 class BlockedCommand {
  public:
   virtual ~BlockedCommand() = default;
-  // The key is live and of the type that was asked for; with `on_deletion` it may also be missing (null) or of
-  // another type.
+  // The key is live and of the type that was asked for; with `on_deletion` it may also be missing (null) or
+  // of another type.
   virtual bool can_serve(const Key& key, const Entry* entry) const;
+  // can_serve() has said no: from when on serve() has something to reply although nobody changes the key.
+  virtual int64_t wake_at_ms(const Key& key, const Entry* entry) const;
   virtual void serve(Context& context, const Key& key) = 0;
   // What Redis replies after the timeout, and after CLIENT UNBLOCK.
   virtual void time_out(Reply& reply);
@@ -58,7 +65,8 @@ struct BlockRequest {
   size_t first_key = 1;
   size_t last_key = 1;
   WaitWish wish = {Type::kList};
-  bool needs_all_keys = false;  // to serve it, the shards of all its keys must be held (BLMOVE)
+  bool needs_all_keys = false;    // to serve it, the shards of all its keys must be held (BLMOVE)
+  int64_t wake_at_ms = kNeverMs;  // the lowest of the keys' wake_at_ms()
   // WAITAOF: the wait ends, as by the timeout, when the log is durable up to this sequence; 0: not thereby.
   // Such a command has no keys: last_key is 0.
   uint64_t until_durable = 0;

@@ -174,6 +174,7 @@ class Dispatcher {
                           uint64_t errors_before);
   struct Serving;
   bool serve_key(Serving& serving);
+  bool can_serve_now(BlockedWaiter& waiter, const Key& key, const Entry* entry) const;
   bool has_all_for(Serving& serving, BlockedWaiter& waiter, uint16_t db, const Key& key);
   void serve(Serving& serving, BlockedWaiter& waiter, const Key& key);
   QueuedJob& make_job(Connection& connection, const ShardSet& shards);

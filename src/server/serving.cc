@@ -105,6 +105,16 @@ void Dispatcher::serve_keys(const ShardSet& held, std::deque<ReadyKey> ready) {
   leave_all(serving.entered);
 }
 
+// Also asks for the waiter to be woken when its time comes.
+bool Dispatcher::can_serve_now(BlockedWaiter& waiter, const Key& key, const Entry* entry) const {
+  const BlockedCommand& command = *waiter.request().command;
+  if (command.can_serve(key, entry)) return true;
+  const int64_t wake_at_ms = command.wake_at_ms(key, entry);
+  if (wake_at_ms <= now_ms()) return true;
+  if (wake_at_ms != kNeverMs) waiter.wake_by(wake_at_ms);
+  return false;
+}
+
 // The waiters of the first key, oldest first. False: the rest must wait.
 bool Dispatcher::serve_key(Serving& serving) {
   const ReadyKey ready = serving.ready.front();
@@ -123,7 +133,7 @@ bool Dispatcher::serve_key(Serving& serving) {
     const Entry* entry = shard.find_live(ready.db, key, now_ms(), server_.sink());
     if (!queue->wants(entry ? std::optional(entry->type()) : std::nullopt)) break;
     const bool suits = (entry && entry->type() == at->wish.type) || at->wish.on_deletion;
-    if (!suits || !waiter->request().command->can_serve(key, entry)) {
+    if (!suits || !can_serve_now(*waiter, key, entry)) {
       ++at;
       continue;
     }

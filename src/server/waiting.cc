@@ -1,5 +1,7 @@
 #include "server/waiting.h"
 
+#include <algorithm>
+#include <deque>
 #include <mutex>
 
 #include "commands/keys.h"
@@ -36,7 +38,80 @@ class UnregisterJob final : public ShardJob, private PostedWork {
   std::shared_ptr<BlockedWaiter> waiter_;
 };
 
+// Looks at the keys of a waiter whose time has come, as after a push. Owns itself.
+class WakeJob final : public ShardJob, private PostedWork {
+ public:
+  WakeJob(Worker& worker, uint16_t db, std::shared_ptr<BlockedWaiter> waiter)
+      : worker_(worker), db_(db), waiter_(std::move(waiter)) {
+    for (const std::string& name : waiter_->keys()) shards.add(worker.server().keyspace().key(name).shard);
+  }
+
+  bool execute() override {
+    Dispatcher& dispatcher = Worker::current()->dispatcher();
+    std::deque<ReadyKey> ready;
+    for (const std::string& name : waiter_->keys()) ready.push_back({db_, name});
+    dispatcher.prepare_context();
+    dispatcher.serve_keys(shards, std::move(ready));
+    return true;
+  }
+  void finished() override { delete this; }
+  void send_home() override { worker_.loop().post(static_cast<PostedWork*>(this)); }
+
+ private:
+  void run() override { worker_.dispatcher().runner().resume(*this); }
+
+  Worker& worker_;
+  const uint16_t db_;
+  std::shared_ptr<BlockedWaiter> waiter_;
+};
+
 }  // namespace
+
+BlockedWaiter::BlockedWaiter(Worker& home, QueuedJob& job, BlockRequest request,
+                             std::vector<std::string> keys, std::vector<std::string> other_keys)
+    : request_(std::move(request)),
+      keys_(std::move(keys)),
+      other_keys_(std::move(other_keys)),
+      home_(home),
+      job_(job),
+      db_(job.db) {}
+
+// Tells home that the time has become earlier. Owns itself.
+struct BlockedWaiter::Rearm final : public PostedWork {
+  explicit Rearm(std::shared_ptr<BlockedWaiter> owner) : waiter(std::move(owner)) {}
+  void run() override {
+    waiter->arm();
+    delete this;
+  }
+  void discard() override { delete this; }
+  std::shared_ptr<BlockedWaiter> waiter;
+};
+
+void BlockedWaiter::wake_by(int64_t at_ms) {
+  int64_t known = wake_at_ms_.load(std::memory_order_relaxed);
+  do {
+    if (at_ms >= known) return;
+  } while (!wake_at_ms_.compare_exchange_weak(known, at_ms, std::memory_order_relaxed));
+  home_.loop().post(new Rearm(shared_from_this()));
+}
+
+void BlockedWaiter::arm() {
+  if (has_ended_) return;
+  if (!wake_) {
+    wake_ = std::make_unique<Timer>(home_.loop(), [this] {
+      wake_at_ms_.store(kNeverMs, std::memory_order_relaxed);
+      home_.dispatcher().runner().start(*new WakeJob(home_, db_, shared_from_this()));
+    });
+  }
+  wake_->cancel();
+  const int64_t at_ms = wake_at_ms_.load(std::memory_order_relaxed);
+  if (at_ms != kNeverMs) wake_->start(std::max<int64_t>(1, at_ms - home_.loop().wall_ms()));
+}
+
+void BlockedWaiter::disarm() {
+  has_ended_ = true;
+  wake_.reset();
+}
 
 bool BlockedWaiter::end(WaitEnd how) {
   if (!claim()) return false;
@@ -76,8 +151,8 @@ void QueuedJob::begin_block(Dispatcher& dispatcher, uint64_t sequence) {
   const WaitWish wish = request.wish;
   const int64_t timeout_ms = request.timeout_ms;
   const uint64_t until_durable = request.until_durable;
-  waiter_ =
-      std::make_shared<BlockedWaiter>(*this, std::move(request), std::move(keys), std::move(other_keys));
+  waiter_ = std::make_shared<BlockedWaiter>(connection_.worker(), *this, std::move(request), std::move(keys),
+                                            std::move(other_keys));
   wait_for(sequence);
   Keyspace& keyspace = session().server->keyspace();
   for (const std::string& name : waiter_->keys())
@@ -89,6 +164,7 @@ void QueuedJob::begin_block(Dispatcher& dispatcher, uint64_t sequence) {
   if (is_unwanted) waiter_->end(WaitEnd::kGone);
   connection_.stream().set_hangup_callback([this] { connection_.close_now(); });
   if (until_durable > 0) connection_.worker().wait_for_sync(waiter_, until_durable);
+  if (waiter_->request().wake_at_ms != kNeverMs) waiter_->wake_by(waiter_->request().wake_at_ms);
   if (timeout_ms == 0) return;
   EventLoop& loop = connection_.worker().loop();
   timeout_ = std::make_unique<Timer>(loop, [this] { waiter_->end(WaitEnd::kTimedOut); });
@@ -98,6 +174,7 @@ void QueuedJob::begin_block(Dispatcher& dispatcher, uint64_t sequence) {
 // At home, before the replies arrive.
 void QueuedJob::end_block() {
   timeout_.reset();
+  waiter_->disarm();
   Worker& home = connection_.worker();
   if (connection_.stream().is_open()) connection_.stream().set_hangup_callback(nullptr);
   session().set(Session::kBlocked, false);
