@@ -86,8 +86,8 @@ void pfadd(Context& context) {
   context.reply().integer(is_changed);
 }
 
-// The count goes into the header for the next time, if there is memory. Nothing is logged: who loads the log
-// counts again.
+// The count goes into the header for the next time, if there is memory. PFCOUNT is then logged like a command
+// that writes, so that who loads the log has the same bytes.
 void count_one(Context& context) {
   const Key key = context.key(1);
   Entry* entry;
@@ -104,7 +104,6 @@ void count_one(Context& context) {
   if (edited) {
     hyperloglog::cache_count(edited->data(), *count);
     context.changed(key);
-    context.no_effect();
   }
   context.reply().integer(static_cast<int64_t>(*count));
 }

@@ -40,10 +40,14 @@ TEST_F(SketchesTest, OnlyWhatChangesIsLogged) {
   EXPECT_EQ(db.logged(), "PFADD h a\n");
 }
 
-TEST_F(SketchesTest, ACachedCountIsNotLogged) {
+// The count is kept in the value, so redis-server logs the PFCOUNT that has put it there.
+TEST_F(SketchesTest, ARefreshedCountIsLogged) {
   db.run("PFADD h a b c");
   db.logged();
   EXPECT_EQ(db.run("PFCOUNT h"), ":3\r\n");
+  EXPECT_EQ(db.logged(), "PFCOUNT h\n");
+  EXPECT_EQ(db.run("PFCOUNT h"), ":3\r\n");
+  EXPECT_EQ(db.run("PFCOUNT h nokey"), ":3\r\n");
   EXPECT_EQ(db.logged(), "");
   EXPECT_TRUE(hyperloglog::has_cached_count(db.entry("h")->string().bytes));
   db.run("PFADD h d");

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "data/stream_producers.h"
 #include "platform/file_system.h"
 #include "platform/process.h"
 #include "server/config_apply.h"
@@ -366,6 +367,16 @@ constexpr Directive kDirectives[] = {
     {.name = "stream-node-max-entries",
      .kind = kInteger,
      .number = number<&Options::data, &DataOptions::stream, &StreamLimits::node_max_entries>},
+    {.name = "stream-idmp-duration",
+     .kind = kInteger,
+     .number = number<&Options::data, &DataOptions::stream, &StreamLimits::idempotence_seconds>,
+     .least = 1,
+     .most = kIdempotenceSecondsMax},
+    {.name = "stream-idmp-maxsize",
+     .kind = kInteger,
+     .number = number<&Options::data, &DataOptions::stream, &StreamLimits::idempotence_entries>,
+     .least = 1,
+     .most = kIdempotenceEntriesMax},
     {.name = "hll-sparse-max-bytes",
      .kind = kMemory,
      .number = number<&Options::data, &DataOptions::hll_sparse_max_bytes>},
