@@ -14,7 +14,7 @@ class DumpTest : public ::testing::TestWithParam<uint32_t> {
     return reply.substr(begin, reply.size() - begin - 2);
   }
 
-  TestDatabase db{{&kGenericGroup, &kListGroup, &kStringGroup}, GetParam()};
+  TestDatabase db{{&kGenericGroup, &kListGroup, &kStreamGroup, &kStringGroup}, GetParam()};
 };
 INSTANTIATE_TEST_SUITE_P(Shards, DumpTest, ::testing::Values(1, 8));
 
@@ -65,6 +65,21 @@ TEST_P(DumpTest, ARefusedPayloadChangesNothing) {
   EXPECT_EQ(db.changes, 0u);
   EXPECT_EQ(db.run("GET s"), "$5\r\nvalue\r\n");
   EXPECT_EQ(db.logged(), "");
+}
+
+// What XADD's IDMP remembers goes along, whole or not at all.
+TEST_P(DumpTest, AStreamKeepsItsProducers) {
+  db.run("XADD s IDMP p i * a b");
+  db.run("XCFGSET s IDMP-DURATION 300 IDMP-MAXSIZE 7");
+  const std::string id = db.run("XADD s IDMP p i * a b");
+  db.run("XADD s IDMP q i * a b");
+  db.run("XADD s IDMP p i * a b");
+  const std::string bytes = dump("s");
+  EXPECT_EQ(db.run_words({"RESTORE", "t", "0", bytes}), "+OK\r\n");
+  EXPECT_EQ(db.run("XINFO STREAM t"), db.run("XINFO STREAM s"));
+  EXPECT_EQ(dump("t"), bytes);
+  EXPECT_EQ(db.run("XADD t IDMP p i * a b"), id);
+  EXPECT_EQ(db.run("XLEN t"), ":3\r\n");
 }
 
 }  // namespace

@@ -106,6 +106,7 @@ std::vector<std::string> bodies_of_now() {
       "HSET k a " + many_as + " b c",
       "ZADD k 1 a 2.5 b -inf c 70000 7",
       "ZADD k 0 a 0 b 0 c 0 " + many_as,
+      "XADD k IDMP producer once * field value",
   };
   std::vector<std::string> bodies;
   for (bool is_small : {false, true}) {
@@ -147,7 +148,7 @@ class Mutator {
     static constexpr uint8_t kOdd[] = {0,    1,    2,    0x3F, 0x40, 0x7F, 0x80, 0x81, 0xBF, 0xC0, 0xC1, 0xC2,
                                        0xC3, 0xDF, 0xE0, 0xF0, 0xF1, 0xF2, 0xF3, 0xF4, 0xFD, 0xFE, 0xFF};
     static constexpr uint8_t kTypes[] = {0,  1,  2,  3,  4,  5,  7,  9,  10, 11, 12,
-                                         13, 14, 15, 16, 17, 18, 19, 20, 21, 24, 25};
+                                         13, 14, 15, 16, 17, 18, 19, 20, 21, 24, 25, 26, 27};
     if (body.empty()) body.push_back(static_cast<char>(byte()));
     const size_t at = random_.below(body.size());
     switch (random_.below(9)) {

@@ -43,9 +43,19 @@ void RdbDumpOutput::le64(uint64_t value) {
   bytes.append(out, sizeof out);
 }
 
+void RdbDump::producers() {
+  if (entry_.type() != Type::kStream) return;
+  const StreamProducers& of_stream = StreamValue::of(entry_.value()).producers();
+  if (!of_stream.in_use()) return;
+  out_.opcode(RdbOpcode::kAux);
+  out_.string(kRdbProducersField);
+  out_.string(rdb_producers_text(of_stream));
+}
+
 bool RdbDump::step(size_t budget) {
   const bool is_done = encoder_.step(budget);
   if (is_done) {
+    producers();
     char version[2];
     store_le16(version, static_cast<uint16_t>(version_));
     out_.bytes.append(version, sizeof version);

@@ -1,7 +1,9 @@
 // One value in the form of DUMP and RESTORE: an RDB value with a footer of its own.
 //
-//   type (1 byte)  value  version (2 bytes, little-endian)  CRC-64 of everything before it (8 bytes,
-//   little-endian)
+//   type (1 byte)  value  [producers]  version (2 bytes, little-endian)  CRC-64 of everything before it (8
+//   bytes, little-endian)
+//
+// `producers`, of a stream that knows some: rdb_producers.h.
 //
 //   RdbDump dump(entry, true);
 //   while (!dump.step(256)) …            // dump.bytes() grows, and may be emptied in between
@@ -52,7 +54,8 @@ class RdbDumpOutput {
 class RdbDump {
  public:
   RdbDump(const Entry& entry, bool compression)
-      : out_(compression),
+      : entry_(entry),
+        out_(compression),
         version_(rdb_version_for(entry, kRdbVersionWritten)),
         encoder_(out_, entry, version_, RdbParts::kValue) {}
   RdbDump(const RdbDump&) = delete;
@@ -68,6 +71,9 @@ class RdbDump {
   }
 
  private:
+  void producers();
+
+  const Entry& entry_;
   RdbDumpOutput out_;
   const uint32_t version_;
   RdbEncoder<RdbDumpOutput> encoder_;

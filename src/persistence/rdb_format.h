@@ -74,6 +74,8 @@ enum class RdbType : uint8_t {
   kHashListpackExPreGa = 23,
   kHashMetadata = 24,
   kHashListpackEx = 25,
+  kStreamListpacks4 = 26,  // Redis 8.6: with idempotent producers
+  kStreamListpacks5 = 27,  // Redis 8.8: with entries that are nobody's
 };
 
 inline constexpr uint8_t kRdbEncoded = 0xC0;  // in place of a length: what follows is the string's encoding

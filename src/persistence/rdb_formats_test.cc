@@ -429,6 +429,8 @@ TEST(RdbFormats, UnsupportedThingsAreNamed) {
   refused(RdbType::kModule2, "module value at key \"k\"");
   refused(RdbType::kHashMetadataPreGa, "hash with expiring fields at key \"k\"");
   refused(RdbType::kHashListpackExPreGa, "hash with expiring fields at key \"k\"");
+  refused(RdbType::kStreamListpacks4, "stream of Redis 8.6 at key \"k\"");
+  refused(RdbType::kStreamListpacks5, "stream of Redis 8.8 at key \"k\"");
   expect_refused(sealed(header(10) + "\xF5" + str("#!lua name=mylib\ncode")), Errc::kUnsupported,
                  "function library \"#!lua name=mylib\"");
   expect_refused(sealed(header(10) + "\xF7" + length(7)), Errc::kUnsupported, "data of a module");

@@ -346,6 +346,10 @@ const char* rdb_unsupported_name(RdbType type) {
     case RdbType::kHashMetadataPreGa:
     case RdbType::kHashListpackExPreGa:
       return "hash with expiring fields";
+    case RdbType::kStreamListpacks4:
+      return "stream of Redis 8.6";
+    case RdbType::kStreamListpacks5:
+      return "stream of Redis 8.8";
     default:
       return nullptr;
   }

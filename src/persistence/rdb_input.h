@@ -34,6 +34,7 @@ class RdbInput {
   Error error() const;
   size_t consumed() const { return static_cast<size_t>(at_ - begin_); }
   size_t left() const { return static_cast<size_t>(end_ - at_); }
+  Bytes rest() const { return {at_, left()}; }
   uint64_t offset() const { return offset_ + consumed(); }
   // With kShort: how many bytes from the first on are needed at least.
   uint64_t needed() const { return needed_; }

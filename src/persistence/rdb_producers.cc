@@ -87,4 +87,14 @@ Status rdb_read_producers(Heap& heap, Bytes text, StreamProducers& producers) {
   return {};
 }
 
+Status rdb_read_dumped_producers(Heap& heap, Bytes behind, StreamProducers& producers) {
+  if (behind.empty() || static_cast<RdbOpcode>(behind[0]) != RdbOpcode::kAux) return {};
+  RdbInput input(behind.substr(1), 0);
+  std::string name_scratch, text_scratch;
+  Bytes name, text;
+  if (!input.string(&name, name_scratch) || name != kRdbProducersField) return {};
+  if (!input.string(&text, text_scratch)) return std::unexpected(input.error());
+  return rdb_read_producers(heap, text, producers);
+}
+
 }  // namespace strata

@@ -11,6 +11,9 @@
 //   4     size of the idempotent ID      …  the ID
 //   16    ID of the entry, both halves big-endian
 //
+// In the form of DUMP it stands behind the value, as the same AUX field, and in front of the footer:
+// redis-server does not look at bytes there.
+//
 // Input may be hostile: what is not exactly so is kCorruption.
 
 #pragma once
@@ -27,5 +30,7 @@ inline constexpr Bytes kRdbProducersField = "strata-producers";
 std::string rdb_producers_text(const StreamProducers& producers);
 // Into a stream without producers. On failure it may hold some.
 Status rdb_read_producers(Heap& heap, Bytes text, StreamProducers& producers);
+// `behind` are the bytes behind a dump's value. What is no such field is ignored, as redis-server ignores it.
+Status rdb_read_dumped_producers(Heap& heap, Bytes behind, StreamProducers& producers);
 
 }  // namespace strata

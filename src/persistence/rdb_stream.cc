@@ -1,6 +1,7 @@
 #include "persistence/rdb_stream.h"
 
 #include "base/endian.h"
+#include "persistence/rdb_producers.h"
 
 namespace strata {
 
@@ -174,7 +175,7 @@ Status RdbStreamDecoder::facts() {
 Status RdbStreamDecoder::group() {
   if (groups_left_ == 0) {
     stage_ = Stage::kDone;
-    return {};
+    return rdb_read_dumped_producers(heap_, input_.rest(), stream_->producers());
   }
   --groups_left_;
   Bytes name;
