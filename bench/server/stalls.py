@@ -2,13 +2,13 @@
 """What other clients see while one client works on a large value: the worst answer time of a paced PING.
 
     stalls.py [--strata build/release/bin/strata-server] [--elements 1000000] [--rounds 5] [--threads 1] [--peer]
-              [--only TEXT] [--check]
+              [--only TEXT] [--log] [--check]
 
 For each command: a value of so many elements, a probe that sends PING every millisecond from a process of its own, and
 the command on it. Quiet and busy windows take turns; each figure is the median over the rounds of a window's worst
 PING. A row is good when that is below 20 ms, or below twice the quiet windows' worst where that is more, and when
 the server itself says that no loop turn and no shard hold took 5 ms of CPU time. --check ends with 1 if a row is
-not good. --peer does the same with redis-server.
+not good. --peer does the same with redis-server. With --log the servers write a log (appendfsync everysec).
 """
 
 import argparse
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from resp import Connection, ConnectionLost, encode, to_bytes  # noqa: E402
-from servers import REDIS_SERVER, without_persistence  # noqa: E402
+from servers import REDIS_SERVER, Server, without_persistence  # noqa: E402
 
 WORST_PING_MS = 20
 LONGEST_HOLD_US = 5000
@@ -151,9 +151,16 @@ CASES = [
     ("XADD MAXLEN", {"a": a_stream}, [["XADD", "a", "MAXLEN", "10", "*", "field", "value"]]),
     ("XDEL of 100,000", {"a": a_stream}, [["XDEL", "a", *ids(100_000, 7)]]),
     ("XREADGROUP", {"a": an_unread_group}, [["XREADGROUP", "GROUP", "g", "c", "STREAMS", "a", ">"]]),
+    ("XREADGROUP CLAIM", {"a": a_group}, [["XREADGROUP", "GROUP", "g", "d", "CLAIM", "0", "STREAMS", "a", ">"]]),
     ("XREADGROUP history", {"a": a_group}, [["XREADGROUP", "GROUP", "g", "c", "STREAMS", "a", "0"]]),
     ("XACK of 100,000", {"a": a_group}, [["XACK", "a", "g", *ids(100_000, 7)]]),
     ("XCLAIM of 100,000", {"a": a_group}, [["XCLAIM", "a", "g", "d", "0", *ids(100_000, 7)]]),
+    ("XDEL of 1,000,000", {"a": a_stream}, [["XDEL", "a", *ids(1_000_000, 1)]]),
+    ("XACK of 1,000,000", {"a": a_group}, [["XACK", "a", "g", *ids(1_000_000, 1)]]),
+    ("XCLAIM of 1,000,000", {"a": a_group}, [["XCLAIM", "a", "g", "d", "0", *ids(1_000_000, 1), "JUSTID"]]),
+    ("XACKDEL of 1,000,000", {"a": a_group}, [["XACKDEL", "a", "g", "IDS", "1000000", *ids(1_000_000, 1)]]),
+    ("XTRIM DELREF", {"a": a_group}, [["XTRIM", "a", "MAXLEN", "10", "DELREF"]]),
+    ("XAUTOCLAIM of the gone", {"a": a_group}, [["XTRIM", "a", "MAXLEN", "10"], ["XAUTOCLAIM", "a", "g", "d", "0", "0", "COUNT", "1000000"]]),
     ("XAUTOCLAIM", {"a": a_group}, [["XAUTOCLAIM", "a", "g", "d", "0", "0", "COUNT", "1000000"]]),
     ("XPENDING", {"a": a_group}, [["XPENDING", "a", "g", "-", "+", "1000000"]]),
     ("XPENDING IDLE", {"a": a_group}, [["XPENDING", "a", "g", "IDLE", "100000000", "-", "+", "10"]]),
@@ -233,10 +240,15 @@ def run_case(connection, windows, case, arguments):
     return [statistics.median(figures) for figures in (quiet, busy, took, turns, holds)], error
 
 
+def with_log(binary, *options):
+    return Server(binary, "--save", "", "--appendonly", "yes", "--auto-aof-rewrite-percentage", "0", *options)
+
+
 def run_server(binary, options, arguments):
     """Prints a row for each case; returns how many are not good."""
     bad = 0
-    with without_persistence(binary, *options) as server:
+    start = with_log if arguments.log else without_persistence
+    with start(binary, *options) as server:
         window, worst = multiprocessing.Value("i", 0), multiprocessing.Value("d", 0.0)
         prober = multiprocessing.Process(target=probe, args=(server.port, window, worst), daemon=True)
         prober.start()
@@ -270,6 +282,7 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", default="")
     parser.add_argument("--peer", action="store_true")
+    parser.add_argument("--log", action="store_true")
     parser.add_argument("--check", action="store_true")
     arguments = parser.parse_args()
     servers = [("Strata", arguments.strata, ["--threads", arguments.threads])]

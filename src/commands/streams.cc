@@ -157,20 +157,22 @@ constexpr Command kStreamCommands[] = {
                    "the first 10 elements with COUNT), you can consider it O(1).",
      .summary = "Return a range of elements in a stream, with IDs matching the specified IDs interval", .run = xrange,
      .history = "6.2.0=Added exclusive ranges."},
-    {.name = "xread", .syntax = "[COUNT count] [MAXCOUNT maxcount] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
+    {.name = "xread",
+     .syntax = "[COUNT count] [MAXCOUNT maxcount] [MAXSIZE maxsize] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
      .flags = kReadOnly | kBlocking, .keys = kReadKeys, .acl = kAclStream, .since = "5.0.0",
      .complexity = kReadComplexity,
      .summary = "Return never seen elements in multiple streams, with IDs greater than the ones reported by the caller "
                 "for each stream. Can block.",
-     .run = xread},
+     .run = xread, .history = "8.10.0=Added the `MAXCOUNT` and `MAXSIZE` options."},
     {.name = "xreadgroup",
-     .syntax = "GROUP group consumer [COUNT count] [MAXCOUNT maxcount] [BLOCK milliseconds] [CLAIM min-idle-time] "
-               "[NOACK] STREAMS key [key ...] id [id ...]",
+     .syntax = "GROUP group consumer [COUNT count] [MAXCOUNT maxcount] [MAXSIZE maxsize] [BLOCK milliseconds] "
+               "[CLAIM min-idle-time] [NOACK] STREAMS key [key ...] id [id ...]",
      .flags = kWrite | kBlocking, .keys = kGroupReadKeys, .acl = kAclStream, .since = "5.0.0",
      .complexity = kGroupReadComplexity,
      .summary = "Return new entries from a stream using a consumer group, or access the history of the pending entries "
                 "for a given consumer. Can block.",
-     .run = xreadgroup, .history = "8.4.0=Added the `CLAIM` option."},
+     .run = xreadgroup, 
+     .history = "8.4.0=Added the `CLAIM` option.|8.10.0=Added the `MAXCOUNT` and `MAXSIZE` options."},
     {.name = "xrevrange", .syntax = "key end start [COUNT count]", .flags = kReadOnly, .keys = kFirstKeyRead,
      .acl = kAclStream, .since = "5.0.0",
      .complexity = "O(N) with N being the number of elements returned. If N is constant (e.g. always asking for the "

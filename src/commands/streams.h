@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <vector>
@@ -24,6 +25,8 @@ inline StreamValue& stream_of(const Entry* entry) { return StreamValue::of(entry
 // Null and false: WRONGTYPE was replied. Null and true: there is no such key.
 bool find_stream(Context& context, const Key& key, StreamValue*& stream);
 bool find_stream_for_write(Context& context, const Key& key, StreamValue*& stream);
+// A stream without a key, as the options say; null when out of memory.
+StreamValue* new_stream(Context& context, const Key& key);
 // Puts a new, empty stream under the key. Null: OOM was replied.
 StreamValue* create_stream(Context& context, const Key& key);
 
@@ -33,7 +36,28 @@ StreamValue* create_stream(Context& context, const Key& key);
 bool parse_id(Context& context, size_t i, StreamId& id);
 bool parse_start(Context& context, size_t i, StreamId& id);
 bool parse_end(Context& context, size_t i, StreamId& id);
-bool parse_ids(Context& context, size_t first, size_t end, std::vector<StreamId>& ids);
+// The IDs at args[first, end), which may be a million: parsed in slices, before anything changes.
+class IdArguments {
+ public:
+  IdArguments() = default;
+  IdArguments(size_t first, size_t end) : next_(first), end_(end) {}
+  // Parses some more. False: an error was replied.
+  bool parse_some(Context& context, uint64_t budget);
+  bool are_parsed() const { return next_ == end_; }
+  bool empty() const { return end_ == 0; }  // none were named
+  size_t size() const { return ids_.size(); }
+  StreamId operator[](size_t i) const { return ids_[i]; }
+
+ private:
+  size_t next_ = 0;
+  size_t end_ = 0;
+  std::vector<StreamId> ids_;
+};
+// To parse an ID costs about 50 ns.
+inline constexpr uint64_t kIdsParsedInSlice = 8192;
+// IDS numids id [id …] at args[i], where `i` ends at the last of them. Where they are many they are left for
+// slices to parse. False: an error was replied.
+bool parse_counted_ids(Context& context, size_t& i, IdArguments& ids);
 void reply_invalid_id(Context& context);
 // -NOGROUP, with the words of XPENDING, XCLAIM and XAUTOCLAIM; `suffix` follows.
 void reply_no_group(Context& context, Bytes key, Bytes group, Bytes suffix = {});
@@ -57,8 +81,8 @@ class DeliveryLog {
   DeliveryLog(Bytes key, Bytes group, Bytes consumer) : key_(key), group_(group), consumer_(consumer) {}
   void add(StreamId id, int64_t delivery_ms, uint64_t deliveries);
   bool empty() const { return ids_.empty() && commands_ == 0; }
-  // States the effects. Once, at the end.
-  void finish(Context& context);
+  // States the effects of what was added since the last time.
+  void state(Context& context);
 
  private:
   void flush();
@@ -75,6 +99,21 @@ class DeliveryLog {
 
 // One command with IDs at its end, cut into several where they are many: XACK key group id …
 void log_with_ids(Context& context, std::span<const Bytes> words, std::span<const StreamId> ids);
+
+// The IDs with which a command of many has done something. What is done at once is logged as it came; work in
+// slices states with each slice which IDs that were.
+class IdLog {
+ public:
+  void add(StreamId id) { ids_.push_back(id); }
+  // The end of a slice that is not the last.
+  void end_slice(Context& context, std::initializer_list<Bytes> words);
+  // The end. `as_it_came`: the command itself says the same as its effects, if there were no slices.
+  void finish(Context& context, std::initializer_list<Bytes> words, bool as_it_came);
+
+ private:
+  std::vector<StreamId> ids_;
+  bool has_logged_ = false;
+};
 void log_group_position(Context& context, Bytes key, const StreamGroup& group);
 void log_consumer(Context& context, Bytes key, Bytes group, Bytes consumer);
 

@@ -223,11 +223,13 @@ class Trim final : public SlicedWork {
   bool run(Context& context, StreamValue& stream, uint64_t budget) {
     const Key key = context.key(1);
     Status status;
-    if (!trim_some(context, key, stream, trim_, budget, status)) return false;
+    if (!trim_some(context, key, stream, trim_, budget, status))
+      return end_slice(context, key, stream), false;
     if (trim_.removed > 0) {
       const bool is_canonical =
           status && !trim_.is_approximate && trim_.references == StreamReferences::kKeep;
       if (!is_canonical) log_trim(context, key, stream, trim_, removed_ids_);
+      if (has_logged_ && !context.has_effects()) context.no_effect();
       context.changed(key, trim_.removed);
     }
     if (context.check(status)) context.reply().integer(static_cast<int64_t>(trim_.removed));
@@ -235,8 +237,18 @@ class Trim final : public SlicedWork {
   }
 
  private:
+  // IDs that are logged one by one are logged with each slice.
+  void end_slice(Context& context, const Key& key, const StreamValue& stream) {
+    if (removed_ids_.empty()) return;
+    log_trim(context, key, stream, trim_, removed_ids_);
+    removed_ids_.clear();
+    has_logged_ = true;
+    context.log_slice();
+  }
+
   StreamTrim trim_;
   std::vector<StreamId> removed_ids_;
+  bool has_logged_ = false;  // with a slice
 };
 
 // ---- Adding ----------------------------------------------------------------------------------------
@@ -262,7 +274,7 @@ std::optional<StreamId> choose_id(Context& context, const Options& options, cons
 bool append(Context& context, const Key& key, const Options& options, StreamValue*& stream, StreamId& id) {
   Heap& heap = context.data(key).heap;
   const bool is_new = !stream;
-  if (is_new && !check_memory(context, (stream = StreamValue::create(heap)) != nullptr)) return false;
+  if (is_new && !check_memory(context, (stream = new_stream(context, key)) != nullptr)) return false;
   std::optional<StreamId> chosen = choose_id(context, options, *stream);
   Status appended;
   if (chosen) {
@@ -311,7 +323,8 @@ class Add final : public SlicedWork {
     if (!is_added_ && !add(context, key, stream)) return true;
     is_added_ = true;
     Status status;
-    if (options_.has_trim && !trim_some(context, key, *stream, options_.trim, budget, status)) return false;
+    if (options_.has_trim && !trim_some(context, key, *stream, options_.trim, budget, status))
+      return end_slice(context, key, *stream), false;
     log(context, key, *stream, status.has_value());
     context.changed(key);
     // The entry is there, trimmed or not.
@@ -345,18 +358,37 @@ class Add final : public SlicedWork {
     return true;
   }
 
+  // As Trim's.
+  void end_slice(Context& context, const Key& key, const StreamValue& stream) {
+    if (removed_ids_.empty()) return;
+    if (!std::exchange(has_logged_, true)) log_added(context, key, {});
+    log_trim(context, key, stream, options_.trim, removed_ids_);
+    removed_ids_.clear();
+    context.log_slice();
+  }
+
   void log(Context& context, const Key& key, const StreamValue& stream, bool trimmed_well) {
     const StreamTrim& trim = options_.trim;
+    if (has_logged_) {
+      log_trim(context, key, stream, trim, removed_ids_);
+      if (!context.has_effects()) context.no_effect();
+      return;
+    }
     const bool has_exact_trim = !options_.has_trim || (trimmed_well && !trim.is_approximate &&
                                                        trim.references == StreamReferences::kKeep);
     const bool has_id = !options_.is_auto && options_.id.has_sequence;
     if (has_id && has_exact_trim && options_.producer_at == 0) return;  // as it came
     const bool trims_apart = options_.producer_at != 0 || trim.references == StreamReferences::kAcked;
-    std::vector<Bytes> words = {"XADD", key.name};
     const CountText length(stream.length());
-    if (trim.removed > 0 && !trims_apart) {
-      for (Bytes word : {Bytes("MAXLEN"), Bytes("="), length.view()}) words.push_back(word);
-    }
+    log_added(context, key, trim.removed > 0 && !trims_apart ? length.view() : Bytes());
+    trims_apart ? log_trim(context, key, stream, trim, removed_ids_)
+                : log_references(context, key, stream, trim, removed_ids_);
+  }
+
+  // `length`: what the stream is trimmed to with it; empty: it is not.
+  void log_added(Context& context, const Key& key, Bytes length) const {
+    std::vector<Bytes> words = {"XADD", key.name};
+    if (!length.empty()) words.insert(words.end(), {"MAXLEN", "=", length});
     const StreamIdText id(id_);
     words.push_back(id.view());
     const auto pairs = context.args().subspan(options_.id_at + 1);
@@ -364,13 +396,12 @@ class Add final : public SlicedWork {
     context.effect(words);
     if (is_recorded_)
       context.effect({"XIDMPRECORD", key.name, context.arg(options_.producer_at), iid_, id.view()});
-    trims_apart ? log_trim(context, key, stream, trim, removed_ids_)
-                : log_references(context, key, stream, trim, removed_ids_);
   }
 
   Options options_;
   bool is_added_ = false;
   bool is_recorded_ = false;
+  bool has_logged_ = false;  // with a slice
   std::string iid_;
   StreamId id_;
   std::vector<StreamId> removed_ids_;

@@ -28,7 +28,8 @@ struct Claim {
 enum class Outcome : uint8_t { kClaimed, kLeft, kGone, kNoMemory };
 
 // What becomes of entries one by one: claimed, left as they are, or found to be gone, and then no longer
-// pending. In the end the log is told. The places are those of one slice.
+// pending. The log is told with each slice, as if only so many had been asked for. The places are those of
+// one slice.
 class Claimer {
  public:
   struct Place {
@@ -55,6 +56,7 @@ class Claimer {
       if (!pending) return Outcome::kLeft;
       group.remove_pending(heap, id);
       gone_.push_back(id);
+      ++changes_;
       return Outcome::kGone;
     }
     if (!pending && !how.force) return Outcome::kLeft;
@@ -70,33 +72,54 @@ class Claimer {
     if (!group.assign(heap, id, &place.consumer, how.delivery_ms, deliveries)) return Outcome::kNoMemory;
     place.consumer.active_ms = context.now_ms();
     log_.add(id, how.delivery_ms, deliveries);
-    ++claimed_;
+    claimed_.push_back(id);
+    ++changes_;
     return Outcome::kClaimed;
   }
+  // A consumer was made for it, or the group's position was moved.
+  void count_change() { ++changes_; }
 
-  uint64_t claimed() const { return claimed_; }
+  const std::vector<StreamId>& claimed() const { return claimed_; }
   const std::vector<StreamId>& gone() const { return gone_; }
 
+  // The end of a slice that is not the last.
+  void end_slice(Context& context, const Place& place) {
+    state_effects(context, place);
+    has_logged_ |= context.has_effects();
+    context.log_slice();
+  }
   void finish(Context& context, const Place& place) {
-    const Bytes words[] = {"XACK", place.key.name, place.group.name()};
-    log_with_ids(context, words, gone_);
-    log_.finish(context);
-    const uint64_t changes = claimed_ + gone_.size();
-    if (changes > 0) context.changed(place.key, changes);
+    state_effects(context, place);
+    if (changes_ > 0) context.changed(place.key, changes_);
+    if (has_logged_ && !context.has_effects()) context.no_effect();
   }
 
  private:
+  void state_effects(Context& context, const Place& place) {
+    const Bytes words[] = {"XACK", place.key.name, place.group.name()};
+    log_with_ids(context, words, std::span(gone_).subspan(gone_logged_));
+    gone_logged_ = gone_.size();
+    log_.state(context);
+  }
+
   DeliveryLog log_;
+  std::vector<StreamId> claimed_;
   std::vector<StreamId> gone_;
-  uint64_t claimed_ = 0;
+  size_t gone_logged_ = 0;
+  uint64_t changes_ = 0;
+  bool has_logged_ = false;
 };
+
+// So many IDs of a long reply in a slice.
+constexpr size_t kIdsShownInSlice = 8192;
+
+void reply_claimed(Context& context, const StreamValue& stream, StreamId id, bool just_id) {
+  if (just_id) return reply_id(context.reply(), id);
+  StreamCursor entry(stream, id, id);
+  reply_entry(context, entry);
+}
 
 // ---- XCLAIM ----------------------------------------------------------------------------------------
-
-struct ClaimArguments {
-  Claim how;
-  std::vector<StreamId> ids;
-};
 
 bool parse_number(Context& context, size_t i, Bytes name, int64_t& value) {
   if (std::optional<int64_t> number = parse_i64(context.arg(i))) {
@@ -126,70 +149,107 @@ bool parse_claim_option(Context& context, size_t& i, Claim& how) {
   return false;
 }
 
-// The IDs end where something stands that is none.
-bool parse_claim(Context& context, ClaimArguments& arguments) {
-  Claim& how = arguments.how;
-  if (!parse_number(context, 4, "min-idle-time argument", how.idle_ms_min)) return false;
-  how.idle_ms_min = std::max<int64_t>(0, how.idle_ms_min);
-  size_t i = 5;
-  for (; i < context.argc(); ++i) {
-    std::optional<StreamId> id = parse_stream_id(context.arg(i), 0);
-    if (!id) break;
-    arguments.ids.push_back(*id);
-  }
-  how.delivery_ms = context.now_ms();
-  for (; i < context.argc(); ++i) {
-    if (!parse_claim_option(context, i, how)) return false;
-  }
-  // A future time, too, would make an entry that is never idle.
-  if (how.delivery_ms < 0 || how.delivery_ms > context.now_ms()) how.delivery_ms = context.now_ms();
-  return true;
-}
-
-void reply_claimed(Context& context, const StreamValue& stream, StreamId id, bool just_id) {
-  if (just_id) return reply_id(context.reply(), id);
-  StreamCursor entry(stream, id, id);
-  reply_entry(context, entry);
-}
-
-class ClaimIds final : public SlicedWork {
+// XCLAIM's arguments. The IDs end where something stands that is none; they may be a million.
+class ClaimArguments {
  public:
-  ClaimIds(Context& context, ClaimArguments arguments)
-      : arguments_(std::move(arguments)), claimer_(context) {}
-  bool step(Context& context) override { return run(context, kClaimedInSlice); }
+  // Parses some more. False: an error was replied.
+  bool parse_some(Context& context, uint64_t budget) {
+    if (at_ == kIdsAt && !parse_idle(context)) return false;
+    for (; at_ < context.argc() && budget > 0; ++at_, --budget) {
+      std::optional<StreamId> id = parse_stream_id(context.arg(at_), 0);
+      if (!id) break;
+      ids.push_back(*id);
+    }
+    if (budget == 0 && at_ < context.argc()) return true;
+    are_parsed_ = true;
+    return parse_options(context);
+  }
+  bool are_parsed() const { return are_parsed_; }
 
-  bool run(Context& context, size_t budget) {
-    Claimer::Place place = Claimer::place_of(context);
-    const Claim& how = arguments_.how;
-    if (!std::exchange(has_begun_, true)) {
-      array_ = context.reply().begin_array();
-      has_moved_group_ = how.last_id > place.group.last_id;
-      if (has_moved_group_) place.group.last_id = how.last_id;
+  Claim how;
+  std::vector<StreamId> ids;
+
+ private:
+  static constexpr size_t kIdsAt = 5;
+
+  bool parse_idle(Context& context) {
+    if (!parse_number(context, 4, "min-idle-time argument", how.idle_ms_min)) return false;
+    how.idle_ms_min = std::max<int64_t>(0, how.idle_ms_min);
+    return true;
+  }
+  bool parse_options(Context& context) {
+    how.delivery_ms = context.now_ms();
+    for (; at_ < context.argc(); ++at_) {
+      if (!parse_claim_option(context, at_, how)) return false;
     }
-    const std::vector<StreamId>& ids = arguments_.ids;
-    const size_t end = done_ + std::min(ids.size() - done_, budget);
-    bool has_memory = true;
-    for (; done_ < end && has_memory; ++done_) {
-      const Outcome outcome = claimer_.claim(context, place, ids[done_], how);
-      if (outcome == Outcome::kClaimed) reply_claimed(context, place.stream, ids[done_], how.just_id);
-      has_memory = outcome != Outcome::kNoMemory;
-    }
-    if (done_ < ids.size() && has_memory) return false;
-    context.reply().end_array(array_, claimer_.claimed());
-    claimer_.finish(context, place);
-    if (!has_moved_group_) return true;
-    log_group_position(context, place.key.name, place.group);
-    context.changed(place.key);
+    // A future time, too, would make an entry that is never idle.
+    if (how.delivery_ms < 0 || how.delivery_ms > context.now_ms()) how.delivery_ms = context.now_ms();
     return true;
   }
 
+  size_t at_ = kIdsAt;
+  bool are_parsed_ = false;
+};
+
+// First all is claimed, then shown: where memory ends in between there is an error to reply, and the log gets
+// what was claimed, which the consumer finds in its history.
+class ClaimIds final : public SlicedWork {
+ public:
+  explicit ClaimIds(Context& context) : claimer_(context) {}
+  // False: an error was replied.
+  bool parse_some(Context& context, uint64_t budget) { return arguments_.parse_some(context, budget); }
+  bool begin(Context& context) {
+    const Key key = context.key(1);
+    StreamGroup& group = *stream_of(context.database(key).find(key)).find_group(context.arg(2));
+    const bool is_new = group.find_consumer(context.arg(3)) == nullptr;
+    if (!find_or_create_consumer(context, key, group, context.arg(3), WhenChanged::kLater)) return false;
+    if (is_new) claimer_.count_change();
+    const StreamId last_id = arguments_.how.last_id;
+    if (last_id > group.last_id) {
+      group.last_id = last_id;
+      log_group_position(context, key.name, group);
+      claimer_.count_change();
+    }
+    has_begun_ = true;
+    return true;
+  }
+
+  bool step(Context& context) override {
+    if (!arguments_.are_parsed() && !parse_some(context, kIdsParsedInSlice)) return true;
+    if (!arguments_.are_parsed()) return false;
+    if (!has_begun_ && !begin(context)) return true;
+    return run(context, kClaimedInSlice);
+  }
+
+  bool run(Context& context, size_t budget) {
+    Claimer::Place place = Claimer::place_of(context);
+    const std::vector<StreamId>& ids = arguments_.ids;
+    const size_t end = done_ + std::min(ids.size() - done_, budget);
+    for (; done_ < end && has_memory_; ++done_)
+      has_memory_ = claimer_.claim(context, place, ids[done_], arguments_.how) != Outcome::kNoMemory;
+    if (done_ < ids.size() && has_memory_) return claimer_.end_slice(context, place), false;
+    if (!check_memory(context, has_memory_)) return claimer_.finish(context, place), true;
+    return show(context, place, budget);
+  }
+
  private:
-  const ClaimArguments arguments_;
+  bool show(Context& context, const Claimer::Place& place, size_t budget) {
+    const std::vector<StreamId>& claimed = claimer_.claimed();
+    if (shown_ == 0) context.reply().array(claimed.size());
+    const size_t end = shown_ + std::min(claimed.size() - shown_, budget);
+    for (; shown_ < end; ++shown_)
+      reply_claimed(context, place.stream, claimed[shown_], arguments_.how.just_id);
+    if (shown_ < claimed.size()) return claimer_.end_slice(context, place), false;
+    claimer_.finish(context, place);
+    return true;
+  }
+
+  ClaimArguments arguments_;
   Claimer claimer_;
   bool has_begun_ = false;
-  bool has_moved_group_ = false;
-  Reply::Deferred array_;
+  bool has_memory_ = true;
   size_t done_ = 0;
+  size_t shown_ = 0;
 };
 
 // ---- XAUTOCLAIM ------------------------------------------------------------------------------------
@@ -239,15 +299,9 @@ class ClaimRange final : public SlicedWork {
 
   bool run(Context& context, uint64_t budget) {
     Claimer::Place place = Claimer::place_of(context);
-    if (!is_claimed_ && !claim_some(context, place, budget)) return false;
-    if (!std::exchange(is_claimed_, true)) begin_reply(context);
-    const size_t end = shown_ + std::min<uint64_t>(claimed_.size() - shown_, budget);
-    for (; shown_ < end; ++shown_) reply_claimed(context, place.stream, claimed_[shown_], how_.just_id);
-    if (shown_ < claimed_.size()) return false;
-    context.reply().array(claimer_.gone().size());
-    for (StreamId id : claimer_.gone()) reply_id(context.reply(), id);
-    claimer_.finish(context, place);
-    return true;
+    const bool is_done = (is_claimed_ || claim_some(context, place, budget)) && show(context, place, budget);
+    is_done ? claimer_.finish(context, place) : claimer_.end_slice(context, place);
+    return is_done;
   }
 
  private:
@@ -261,8 +315,10 @@ class ClaimRange final : public SlicedWork {
       --attempts_left_;
       const StreamId id = pending->id;
       const Outcome outcome = claimer_.claim(context, place, id, how_);
-      if (outcome == Outcome::kNoMemory) break;
-      if (outcome == Outcome::kClaimed) claimed_.push_back(id);
+      if (outcome == Outcome::kNoMemory) {
+        has_memory_ = false;
+        break;
+      }
       count_left_ -= outcome != Outcome::kLeft;
       const std::optional<StreamId> after = next_id(id);
       if (!after) {
@@ -273,13 +329,30 @@ class ClaimRange final : public SlicedWork {
     }
     const StreamPendingCursor rest = place.group.pending_from(next_);
     next_ = rest.done() || is_at_end_ ? kStreamIdMin : rest->id;
+    is_claimed_ = true;
+    if (has_memory_) begin_reply(context);
     return true;
+  }
+
+  // What was claimed before memory ended stays so, and is in the consumer's history.
+  bool show(Context& context, const Claimer::Place& place, uint64_t budget) {
+    if (!check_memory(context, has_memory_)) return true;
+    const std::vector<StreamId>& claimed = claimer_.claimed();
+    const size_t end = shown_ + std::min<uint64_t>(claimed.size() - shown_, budget);
+    for (; shown_ < end; ++shown_) reply_claimed(context, place.stream, claimed[shown_], how_.just_id);
+    if (shown_ < claimed.size()) return false;
+    const std::vector<StreamId>& gone = claimer_.gone();
+    if (gone_shown_ == 0) context.reply().array(gone.size());
+    const size_t gone_budget = std::max<uint64_t>(budget, kIdsShownInSlice);
+    const size_t gone_end = gone_shown_ + std::min(gone.size() - gone_shown_, gone_budget);
+    for (; gone_shown_ < gone_end; ++gone_shown_) reply_id(context.reply(), gone[gone_shown_]);
+    return gone_shown_ == gone.size();
   }
 
   void begin_reply(Context& context) const {
     context.reply().array(3);
     reply_id(context.reply(), next_);
-    context.reply().array(claimed_.size());
+    context.reply().array(claimer_.claimed().size());
   }
 
   const Claim how_;
@@ -289,8 +362,9 @@ class ClaimRange final : public SlicedWork {
   Claimer claimer_;
   bool is_claimed_ = false;
   bool is_at_end_ = false;
-  std::vector<StreamId> claimed_;
+  bool has_memory_ = true;
   size_t shown_ = 0;
+  size_t gone_shown_ = 0;
 };
 
 // The group of key group …, and its stream. False: an error was replied.
@@ -309,22 +383,8 @@ struct Nack {
   NackMode mode = NackMode::kFail;
   int64_t retry_count = -1;
   bool force = false;
-  std::vector<StreamId> ids;
+  IdArguments ids;
 };
-
-bool parse_nack_ids(Context& context, size_t& i, Nack& nack) {
-  int64_t count;
-  if (!context.parse_integer_in(i + 1, 1, INT64_MAX, count, "ERR Number of IDs must be a positive integer"))
-    return false;
-  if (static_cast<uint64_t>(count) > context.argc() - i - 2) {
-    context.reply().error("ERR The `numids` parameter must match the number of arguments");
-    return false;
-  }
-  const size_t end = i + 2 + static_cast<size_t>(count);
-  if (!parse_ids(context, i + 2, end, nack.ids)) return false;
-  i = end - 1;
-  return true;
-}
 
 // key group <SILENT | FAIL | FATAL> IDS numids id [id …] [RETRYCOUNT count] [FORCE]
 bool parse_nack(Context& context, Nack& nack) {
@@ -338,7 +398,7 @@ bool parse_nack(Context& context, Nack& nack) {
   for (size_t i = 4; i < context.argc(); ++i) {
     const bool has_more = i + 1 < context.argc();
     if (has_more && nack.ids.empty() && context.is_word(i, "IDS")) {
-      if (!parse_nack_ids(context, i, nack)) return false;
+      if (!parse_counted_ids(context, i, nack.ids)) return false;
     } else if (has_more && context.is_word(i, "RETRYCOUNT")) {
       if (!context.parse_integer_in(++i, 0, INT64_MAX, nack.retry_count,
                                     "ERR Invalid RETRYCOUNT option argument for XNACK"))
@@ -356,7 +416,10 @@ bool parse_nack(Context& context, Nack& nack) {
 class GiveBack final : public SlicedWork {
  public:
   explicit GiveBack(Nack nack) : nack_(std::move(nack)) {}
-  bool step(Context& context) override { return run(context, kClaimedInSlice); }
+  bool step(Context& context) override {
+    if (!nack_.ids.are_parsed()) return !nack_.ids.parse_some(context, kIdsParsedInSlice);
+    return run(context, kClaimedInSlice);
+  }
 
   bool run(Context& context, size_t budget) {
     const Key key = context.key(1);
@@ -366,9 +429,14 @@ class GiveBack final : public SlicedWork {
     bool has_memory = true;
     for (; done_ < end && has_memory; ++done_)
       has_memory = one(context, key, stream, group, nack_.ids[done_]);
-    if (done_ < nack_.ids.size() && has_memory) return false;
     log(context, key);
+    if (done_ < nack_.ids.size() && has_memory) {
+      has_logged_ |= context.has_effects();
+      context.log_slice();
+      return false;
+    }
     if (given_back_ > 0) context.changed(key, given_back_);
+    if (has_logged_ && !context.has_effects()) context.no_effect();
     if (check_memory(context, has_memory)) context.reply().integer(static_cast<int64_t>(given_back_));
     return true;
   }
@@ -405,18 +473,20 @@ class GiveBack final : public SlicedWork {
                    {"RETRYCOUNT", Bytes(deliveries, print_u64(run.deliveries, deliveries)), "FORCE"});
       context.effect(words);
     }
+    runs_.clear();
   }
 
   struct Run {
     std::vector<StreamId> ids;
     uint64_t deliveries;
   };
-  const Nack nack_;
+  Nack nack_;
   size_t done_ = 0;
   uint64_t given_back_ = 0;
   std::vector<StreamId> run_;
   uint64_t run_deliveries_ = 0;
   std::vector<Run> runs_;
+  bool has_logged_ = false;  // with a slice
 };
 
 }  // namespace
@@ -426,13 +496,10 @@ void xclaim(Context& context) {
   StreamValue* stream;
   StreamGroup* group;
   if (!find_claimed_group(context, key, stream, group)) return;
-  ClaimArguments arguments;
-  if (!parse_claim(context, arguments)) return;
-  if (!find_or_create_consumer(context, key, *group, context.arg(3))) return;
-  const bool is_sliced = arguments.ids.size() > kClaimedInSlice && context.may_slice();
-  auto work = std::make_unique<ClaimIds>(context, std::move(arguments));
-  if (is_sliced) return context.slice(std::move(work), {{.arg = 1, .is_exclusive = true}});
-  work->run(context, SIZE_MAX);
+  auto work = std::make_unique<ClaimIds>(context);
+  if (context.argc() > kClaimedInSlice && context.may_slice())
+    return context.slice(std::move(work), {{.arg = 1, .is_exclusive = true}});
+  if (work->parse_some(context, UINT64_MAX) && work->begin(context)) work->run(context, SIZE_MAX);
 }
 
 void xautoclaim(Context& context) {
@@ -457,7 +524,7 @@ void xnack(Context& context) {
   StreamValue* stream;
   StreamGroup* group;
   if (!find_claimed_group(context, key, stream, group)) return;
-  const bool is_sliced = nack.ids.size() > kClaimedInSlice && context.may_slice();
+  const bool is_sliced = context.argc() > kClaimedInSlice && context.may_slice();
   auto work = std::make_unique<GiveBack>(std::move(nack));
   if (is_sliced) return context.slice(std::move(work), {{.arg = 1, .is_exclusive = true}});
   work->run(context, SIZE_MAX);

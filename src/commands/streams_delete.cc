@@ -12,43 +12,43 @@ namespace {
 
 // Each costs a walk through a node.
 constexpr size_t kDeletedInSlice = 512;
+constexpr size_t kOutcomesShownInSlice = 16 * kSliceElements;
 
 class DeleteIds final : public SlicedWork {
  public:
-  explicit DeleteIds(std::vector<StreamId> ids) : ids_(std::move(ids)) {}
+  explicit DeleteIds(IdArguments ids) : ids_(std::move(ids)) {}
   bool step(Context& context) override {
+    if (!ids_.are_parsed()) return !ids_.parse_some(context, kIdsParsedInSlice);
     return run(context, stream_of(latched_entry(context)), kDeletedInSlice);
   }
 
   bool run(Context& context, StreamValue& stream, size_t budget) {
     const Key key = context.key(1);
     Heap& heap = context.data(key).heap;
+    Status status;
     const size_t end = done_ + std::min(ids_.size() - done_, budget);
-    for (; done_ < end; ++done_) {
-      Result<bool> erased = stream.erase(heap, ids_[done_]);
-      if (!erased) return stop(context, key, erased.error());
-      deleted_ += *erased;
+    for (; done_ < end && status; ++done_) {
+      const Result<bool> erased = stream.erase(heap, ids_[done_]);
+      if (!erased) status = std::unexpected(erased.error());
+      if (!erased || !*erased) continue;
+      log_.add(ids_[done_]);
+      ++deleted_;
     }
-    if (done_ < ids_.size()) return false;
-    if (deleted_ > 0) context.changed(key, deleted_);
-    context.reply().integer(static_cast<int64_t>(deleted_));
+    if (done_ < ids_.size() && status) return log_.end_slice(context, {"XDEL", key.name}), false;
+    // What is done stays done, and the log gets that much.
+    if (deleted_ > 0) {
+      log_.finish(context, {"XDEL", key.name}, status.has_value());
+      context.changed(key, deleted_);
+    }
+    if (context.check(status)) context.reply().integer(static_cast<int64_t>(deleted_));
     return true;
   }
 
  private:
-  // What is done stays done, and the log gets that much.
-  bool stop(Context& context, const Key& key, const Error& error) {
-    if (deleted_ > 0) {
-      const Bytes words[] = {"XDEL", key.name};
-      log_with_ids(context, words, std::span(ids_).first(done_));
-      context.changed(key, deleted_);
-    }
-    return context.check(error), true;
-  }
-
-  std::vector<StreamId> ids_;
+  IdArguments ids_;
   size_t done_ = 0;
   uint64_t deleted_ = 0;
+  IdLog log_;
 };
 
 // ---- XDELEX, XACKDEL -------------------------------------------------------------------------------
@@ -57,7 +57,7 @@ enum class Outcome : int8_t { kMissing = -1, kDeleted = 1, kReferenced = 2 };
 
 struct DeleteOptions {
   StreamReferences references = StreamReferences::kKeep;
-  std::vector<StreamId> ids;
+  IdArguments ids;
 };
 
 bool parse_references(Context& context, size_t i, StreamReferences& references) {
@@ -80,17 +80,7 @@ bool parse_delete_options(Context& context, size_t first, DeleteOptions& options
     if (!has_references && parse_references(context, i, options.references)) {
       has_references = true;
     } else if (options.ids.empty() && context.is_word(i, "IDS") && i + 1 < context.argc()) {
-      int64_t count;
-      if (!context.parse_integer_in(i + 1, 1, INT64_MAX, count,
-                                    "ERR Number of IDs must be a positive integer"))
-        return false;
-      if (static_cast<uint64_t>(count) > context.argc() - i - 2) {
-        context.reply().error("ERR The `numids` parameter must match the number of arguments");
-        return false;
-      }
-      const size_t end = i + 2 + static_cast<size_t>(count);
-      if (!parse_ids(context, i + 2, end, options.ids)) return false;
-      i = end - 1;
+      if (!parse_counted_ids(context, i, options.ids)) return false;
     } else {
       return context.syntax_error(), false;
     }
@@ -99,26 +89,23 @@ bool parse_delete_options(Context& context, size_t first, DeleteOptions& options
   return true;
 }
 
-void reply_all_missing(Context& context, size_t count) {
-  context.reply().array(count);
-  for (size_t i = 0; i < count; ++i) context.reply().integer(-1);
-}
-
 class DeleteMore final : public SlicedWork {
  public:
   // `has_group`: XACKDEL, which acknowledges first.
   DeleteMore(DeleteOptions options, bool has_group) : options_(std::move(options)), has_group_(has_group) {}
   bool step(Context& context) override {
-    return run(context, stream_of(latched_entry(context)), kDeletedInSlice);
+    if (!options_.ids.are_parsed()) return !options_.ids.parse_some(context, kIdsParsedInSlice);
+    const Entry* entry = latched_entry(context);
+    return run(context, entry ? &stream_of(entry) : nullptr, kDeletedInSlice);
   }
 
-  bool run(Context& context, StreamValue& stream, size_t budget) {
-    StreamGroup* group = has_group_ ? stream.find_group(context.arg(2)) : nullptr;
-    const size_t end = done_ + std::min(options_.ids.size() - done_, budget);
-    for (; done_ < end && !error_; ++done_) one(context, stream, group, options_.ids[done_]);
-    if (done_ < options_.ids.size() && !error_) return false;
-    finish(context);
-    return true;
+  // The stream is null where there is none.
+  bool run(Context& context, StreamValue* stream, size_t budget) {
+    const bool has_something = stream && (!has_group_ || stream->find_group(context.arg(2)));
+    if (done_ < options_.ids.size() && !error_ && has_something && !delete_some(context, *stream, budget))
+      return false;
+    if (!has_something) done_ = options_.ids.size();
+    return error_ ? finish(context) : show(context, budget);
   }
 
  private:
@@ -126,6 +113,35 @@ class DeleteMore final : public SlicedWork {
     std::string group;
     std::vector<StreamId> ids;
   };
+
+  bool delete_some(Context& context, StreamValue& stream, size_t budget) {
+    StreamGroup* group = has_group_ ? stream.find_group(context.arg(2)) : nullptr;
+    const size_t end = done_ + std::min(options_.ids.size() - done_, budget);
+    for (; done_ < end && !error_; ++done_) one(context, stream, group, options_.ids[done_]);
+    if (done_ < options_.ids.size() && !error_) {
+      state_effects(context);
+      has_logged_ |= context.has_effects();
+      context.log_slice();
+      return false;
+    }
+    return true;
+  }
+
+  // Where there was nothing to look at, all are missing.
+  bool show(Context& context, size_t budget) {
+    const size_t count = options_.ids.size();
+    if (shown_ == 0) context.reply().array(count);
+    const size_t end = shown_ + std::min(count - shown_, std::max(budget, kOutcomesShownInSlice));
+    for (; shown_ < end; ++shown_) {
+      const Outcome outcome = outcomes_.empty() ? Outcome::kMissing : outcomes_[shown_];
+      context.reply().integer(static_cast<int64_t>(outcome));
+    }
+    if (shown_ == count) return finish(context);
+    state_effects(context);
+    has_logged_ |= context.has_effects();
+    context.log_slice();
+    return false;
+  }
 
   void one(Context& context, StreamValue& stream, StreamGroup* group, StreamId id) {
     Heap& heap = context.data(context.key(1)).heap;
@@ -169,30 +185,37 @@ class DeleteMore final : public SlicedWork {
     ++changes_;
   }
 
-  void finish(Context& context) {
-    const Key key = context.key(1);
+  void state_effects(Context& context) {
+    const Bytes key = context.arg(1);
     for (const GroupIds& some : acknowledged_) {
-      const Bytes words[] = {"XACK", key.name, some.group};
+      const Bytes words[] = {"XACK", key, some.group};
       log_with_ids(context, words, some.ids);
     }
-    const Bytes words[] = {"XDEL", key.name};
+    acknowledged_.clear();
+    const Bytes words[] = {"XDEL", key};
     log_with_ids(context, words, deleted_);
     changes_ += deleted_.size();
-    if (changes_ > 0) context.changed(key, changes_);
-    if (error_) {
-      context.check(*error_);
-      return;
-    }
-    context.reply().array(outcomes_.size());
-    for (Outcome outcome : outcomes_) context.reply().integer(static_cast<int64_t>(outcome));
+    deleted_.clear();
+  }
+
+  // Always true: all is done.
+  bool finish(Context& context) {
+    state_effects(context);
+    if (changes_ > 0) context.changed(context.key(1), changes_);
+    if (has_logged_ && !context.has_effects()) context.no_effect();
+    if (error_) context.check(*error_);
+    return true;
   }
 
   DeleteOptions options_;
   const bool has_group_;
   size_t done_ = 0;
+  size_t shown_ = 0;
   std::vector<Outcome> outcomes_;
+  // What the log has not got yet.
   std::vector<StreamId> deleted_;
   std::vector<GroupIds> acknowledged_;
+  bool has_logged_ = false;  // with a slice
   uint64_t changes_ = 0;
   std::optional<Error> error_;
 };
@@ -202,12 +225,10 @@ void delete_more(Context& context, bool has_group) {
   if (!parse_delete_options(context, has_group ? 3 : 2, options)) return;
   StreamValue* stream;
   if (!find_stream_for_write(context, context.key(1), stream)) return;
-  if (!stream || (has_group && !stream->find_group(context.arg(2))))
-    return reply_all_missing(context, options.ids.size());
-  const bool is_sliced = options.ids.size() > kDeletedInSlice && context.may_slice();
+  const bool is_sliced = context.argc() > kDeletedInSlice && context.may_slice();
   auto work = std::make_unique<DeleteMore>(std::move(options), has_group);
   if (is_sliced) return context.slice(std::move(work), {{.arg = 1, .is_exclusive = true}});
-  work->run(context, *stream, SIZE_MAX);
+  work->run(context, stream, SIZE_MAX);
 }
 
 }  // namespace
@@ -216,12 +237,10 @@ void xdel(Context& context) {
   StreamValue* stream;
   if (!find_stream_for_write(context, context.key(1), stream)) return;
   if (!stream) return context.reply().integer(0);
-  std::vector<StreamId> ids;
-  if (!parse_ids(context, 2, context.argc(), ids)) return;
-  const bool is_sliced = ids.size() > kDeletedInSlice && context.may_slice();
-  auto work = std::make_unique<DeleteIds>(std::move(ids));
-  if (is_sliced) return context.slice(std::move(work), {{.arg = 1, .is_exclusive = true}});
-  work->run(context, *stream, SIZE_MAX);
+  IdArguments ids(2, context.argc());
+  if (context.argc() > kDeletedInSlice && context.may_slice())
+    return context.slice(std::make_unique<DeleteIds>(std::move(ids)), {{.arg = 1, .is_exclusive = true}});
+  if (ids.parse_some(context, UINT64_MAX)) DeleteIds(std::move(ids)).run(context, *stream, SIZE_MAX);
 }
 
 void xdelex(Context& context) { delete_more(context, false); }

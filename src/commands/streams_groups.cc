@@ -11,6 +11,7 @@ namespace strata {
 namespace {
 
 constexpr size_t kPendingInSlice = 4096;
+constexpr size_t kAcknowledgedInSlice = 1024;
 
 void reply_group_missing(Context& context) {
   context.reply().error("NOGROUP No such consumer group '", context.arg(3), "' for key name '",
@@ -62,26 +63,36 @@ bool parse_group_options(Context& context, bool is_create, GroupOptions& options
 // Acknowledges some thousand a slice.
 class Acknowledge final : public SlicedWork {
  public:
-  explicit Acknowledge(std::vector<StreamId> ids) : ids_(std::move(ids)) {}
+  explicit Acknowledge(IdArguments ids) : ids_(std::move(ids)) {}
   bool step(Context& context) override {
-    return run(context, stream_of(latched_entry(context)), kPendingInSlice);
+    if (!ids_.are_parsed()) return !ids_.parse_some(context, kIdsParsedInSlice);
+    return run(context, stream_of(latched_entry(context)), kAcknowledgedInSlice);
   }
 
   bool run(Context& context, StreamValue& stream, size_t budget) {
     const Key key = context.key(1);
     StreamGroup& group = *stream.find_group(context.arg(2));
+    Heap& heap = context.data(key).heap;
     const size_t end = done_ + std::min(ids_.size() - done_, budget);
-    for (; done_ < end; ++done_) removed_ += group.remove_pending(context.data(key).heap, ids_[done_]);
-    if (done_ < ids_.size()) return false;
-    if (removed_ > 0) context.changed(key, removed_);
+    for (; done_ < end; ++done_) {
+      if (!group.remove_pending(heap, ids_[done_])) continue;
+      log_.add(ids_[done_]);
+      ++removed_;
+    }
+    if (done_ < ids_.size()) return log_.end_slice(context, {"XACK", key.name, group.name()}), false;
+    if (removed_ > 0) {
+      log_.finish(context, {"XACK", key.name, group.name()}, true);
+      context.changed(key, removed_);
+    }
     context.reply().integer(static_cast<int64_t>(removed_));
     return true;
   }
 
  private:
-  const std::vector<StreamId> ids_;
+  IdArguments ids_;
   size_t done_ = 0;
   uint64_t removed_ = 0;
+  IdLog log_;
 };
 
 }  // namespace
@@ -200,12 +211,10 @@ void xack(Context& context) {
   StreamValue* stream;
   if (!find_stream_for_write(context, context.key(1), stream)) return;
   if (!stream || !stream->find_group(context.arg(2))) return context.reply().integer(0);
-  std::vector<StreamId> ids;
-  if (!parse_ids(context, 3, context.argc(), ids)) return;
-  const bool is_sliced = ids.size() > kPendingInSlice && context.may_slice();
-  auto work = std::make_unique<Acknowledge>(std::move(ids));
-  if (is_sliced) return context.slice(std::move(work), {{.arg = 1, .is_exclusive = true}});
-  work->run(context, *stream, SIZE_MAX);
+  IdArguments ids(3, context.argc());
+  if (context.argc() > kAcknowledgedInSlice && context.may_slice())
+    return context.slice(std::make_unique<Acknowledge>(std::move(ids)), {{.arg = 1, .is_exclusive = true}});
+  if (ids.parse_some(context, UINT64_MAX)) Acknowledge(std::move(ids)).run(context, *stream, SIZE_MAX);
 }
 
 }  // namespace strata

@@ -25,6 +25,14 @@ bool parse_count_of_entries(Context& context, size_t i, uint64_t& count) {
   return true;
 }
 
+// MAXCOUNT and MAXSIZE, which bound all streams together.
+bool parse_bound(Context& context, size_t i, Bytes error, uint64_t& bound) {
+  int64_t value;
+  if (!context.parse_integer_in(i, 1, INT64_MAX, value, error)) return false;
+  bound = static_cast<uint64_t>(value);
+  return true;
+}
+
 // STREAMS key [key …] id [id …], up to the end.
 bool parse_streams(Context& context, size_t first, ReadOptions& options) {
   const size_t count = context.argc() - first;
@@ -45,7 +53,9 @@ bool parse_option(Context& context, size_t& i, ReadOptions& options) {
   }
   if (more > 0 && context.is_word(i, "COUNT")) return parse_count_of_entries(context, ++i, options.count);
   if (more > 0 && context.is_word(i, "MAXCOUNT"))
-    return parse_count_of_entries(context, ++i, options.total_count);
+    return parse_bound(context, ++i, "ERR MAXCOUNT must be a positive integer", options.total_count);
+  if (more > 0 && context.is_word(i, "MAXSIZE"))
+    return parse_bound(context, ++i, "ERR MAXSIZE must be a positive integer", options.size_max);
   if (more > 1 && context.is_word(i, "GROUP")) {
     if (!options.is_group) {
       context.reply().error(
@@ -81,6 +91,10 @@ bool parse_options(Context& context, ReadOptions& options) {
     if (!parse_option(context, i, options)) return false;
   }
   if (options.first_key == 0) return context.syntax_error(), false;
+  if (options.count != UINT64_MAX && options.total_count < options.count) {
+    context.reply().error("ERR MAXCOUNT must be greater than or equal to COUNT");
+    return false;
+  }
   if (!options.is_group || options.group_at != 0) return true;
   context.reply().error("ERR Missing GROUP option for XREADGROUP");
   return false;
@@ -164,10 +178,13 @@ class BlockedRead final : public BlockedCommand {
     const StreamValue& stream = stream_of(entry);
     if (!options_.is_group) return has_entry_after(stream, source_of(key).after);
     const StreamGroup* group = stream.find_group(group_);
-    if (!group || has_entry_after(stream, group->last_id)) return true;
-    // What is claimable at any time: given back by XNACK, or pending where no idle time is asked for.
-    if (options_.claim_idle_ms == 0) return group->pending_count() > 0;
-    return options_.claim_idle_ms > 0 && group->unowned_count() > 0;
+    return !group || has_entry_after(stream, group->last_id);
+  }
+
+  int64_t wake_at_ms(const Key&, const Entry* entry) const override {
+    const bool is_stream = entry && entry->type() == Type::kStream;
+    const StreamGroup* group = is_stream ? stream_of(entry).find_group(group_) : nullptr;
+    return group ? claimable_at_ms(*group, options_) : kNeverMs;
   }
 
   void serve(Context& context, const Key& key) override {
@@ -198,12 +215,18 @@ class BlockedRead final : public BlockedCommand {
   std::vector<std::string> names_;
 };
 
-void wait(Context& context, const ReadOptions& options, std::vector<ReadSource> sources) {
+void wait(Context& context, const ReadOptions& options, const std::vector<FoundStream>& found,
+          std::vector<ReadSource> sources) {
+  int64_t wake_at_ms = kNeverMs;
+  for (const FoundStream& one : found) {
+    if (one.group) wake_at_ms = std::min(wake_at_ms, claimable_at_ms(*one.group, options));
+  }
   context.block({.command = std::make_unique<BlockedRead>(context, options, std::move(sources)),
                  .timeout_ms = options.timeout_ms,
                  .first_key = options.first_key,
                  .last_key = options.first_key + options.key_count - 1,
-                 .wish = {Type::kStream, options.is_group}});
+                 .wish = {Type::kStream, options.is_group},
+                 .wake_at_ms = wake_at_ms});
 }
 
 std::vector<LatchWish> latches_for(Context& context, const ReadOptions& options,
@@ -239,7 +262,7 @@ void read_command(Context& context, bool is_group) {
     }
   }
   if (served.empty() && options.has_block && context.may_block())
-    return wait(context, options, std::move(sources));
+    return wait(context, options, found, std::move(sources));
   if (served.empty()) return context.reply().null_array();
   if (entries > kSliceElements && context.may_slice()) {
     std::vector<LatchWish> wishes = latches_for(context, options, served);

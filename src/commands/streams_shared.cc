@@ -49,8 +49,21 @@ bool find_stream_for_write(Context& context, const Key& key, StreamValue*& strea
   return true;
 }
 
+StreamValue* new_stream(Context& context, const Key& key) {
+  Heap& heap = context.data(key).heap;
+  StreamValue* stream = StreamValue::create(heap);
+  const StreamLimits& limits = context.options().stream;
+  const bool is_usual = limits.idempotence_seconds == kIdempotenceSecondsDefault &&
+                        limits.idempotence_entries == kIdempotenceEntriesDefault;
+  if (!stream || is_usual) return stream;
+  if (stream->producers().configure(heap, limits.idempotence_seconds, limits.idempotence_entries))
+    return stream;
+  StreamValue::destroy(heap, stream);
+  return nullptr;
+}
+
 StreamValue* create_stream(Context& context, const Key& key) {
-  StreamValue* stream = StreamValue::create(context.data(key).heap);
+  StreamValue* stream = new_stream(context, key);
   if (!check_memory(context, stream != nullptr)) return nullptr;
   return store(context, key, nullptr, stream->value()) ? stream : nullptr;
 }
@@ -78,12 +91,28 @@ bool parse_end(Context& context, size_t i, StreamId& id) {
   return parse_bound(context, i, StreamEnd::kEnd, "end", id);
 }
 
-bool parse_ids(Context& context, size_t first, size_t end, std::vector<StreamId>& ids) {
-  ids.resize(end - first);
-  for (size_t i = first; i < end; ++i) {
-    if (!parse_id(context, i, ids[i - first])) return false;
+bool IdArguments::parse_some(Context& context, uint64_t budget) {
+  for (; next_ < end_ && budget > 0; --budget) {
+    StreamId id;
+    if (!parse_id(context, next_++, id)) return false;
+    ids_.push_back(id);
   }
   return true;
+}
+
+bool parse_counted_ids(Context& context, size_t& i, IdArguments& ids) {
+  int64_t count;
+  if (!context.parse_integer_in(i + 1, 1, INT64_MAX, count, "ERR Number of IDs must be a positive integer"))
+    return false;
+  if (static_cast<uint64_t>(count) > context.argc() - i - 2) {
+    context.reply().error("ERR The `numids` parameter must match the number of arguments");
+    return false;
+  }
+  const size_t end = i + 2 + static_cast<size_t>(count);
+  ids = IdArguments(i + 2, end);
+  i = end - 1;
+  const bool is_for_slices = static_cast<uint64_t>(count) > kIdsParsedInSlice && context.may_slice();
+  return is_for_slices || ids.parse_some(context, UINT64_MAX);
 }
 
 void reply_fields(Context& context, StreamCursor& cursor) {
@@ -137,9 +166,9 @@ void DeliveryLog::flush() {
   ++commands_;
 }
 
-void DeliveryLog::finish(Context& context) {
+void DeliveryLog::state(Context& context) {
   if (!ids_.empty()) flush();
-  if (commands_ > 0) context.effects(std::move(resp_), commands_);
+  if (commands_ > 0) context.effects(std::exchange(resp_, {}), std::exchange(commands_, 0));
 }
 
 void log_with_ids(Context& context, std::span<const Bytes> words, std::span<const StreamId> ids) {
@@ -154,6 +183,20 @@ void log_with_ids(Context& context, std::span<const Bytes> words, std::span<cons
     context.effect(command);
     ids = ids.subspan(some.size());
   }
+}
+
+void IdLog::end_slice(Context& context, std::initializer_list<Bytes> words) {
+  if (ids_.empty()) return;
+  log_with_ids(context, words, ids_);
+  context.log_slice();
+  ids_.clear();
+  has_logged_ = true;
+}
+
+void IdLog::finish(Context& context, std::initializer_list<Bytes> words, bool as_it_came) {
+  if (as_it_came && !has_logged_) return;
+  if (has_logged_ && ids_.empty()) return context.no_effect();
+  log_with_ids(context, words, ids_);
 }
 
 void log_group_position(Context& context, Bytes key, const StreamGroup& group) {

@@ -116,5 +116,96 @@ TEST_F(StreamCommands, LogIdempotentIds) {
             "XADD s 5000-1 a b\nXIDMPRECORD s p j 5000-1\nXTRIM s MAXLEN = 1\n");
 }
 
+// Of a claim that runs out of memory the log has what was done, and the client hears of it.
+class StreamClaimsWithoutMemory : public StreamCommands {
+ protected:
+  static constexpr int kEntries = 20'000;
+
+  std::vector<std::string> with_all_ids(std::vector<std::string> words, std::vector<std::string> behind) {
+    for (int i = 1; i <= kEntries; ++i) words.push_back(std::to_string(i) + "-1");
+    words.insert(words.end(), behind.begin(), behind.end());
+    return words;
+  }
+  Heap& heap() { return database.keyspace.shard(0).data().heap; }
+  void end_memory() { heap().set_limit(heap().stats().resident); }
+  // Also of what was freed, but for some nodes of an IdTree.
+  void end_all_memory() {
+    constexpr size_t kNodeBytes = 1008;
+    constexpr size_t kNodesLeft = 10;
+    end_memory();
+    while (void* block = heap().allocate(kNodeBytes)) filler_.push_back(block);
+    for (size_t i = 0; i < kNodesLeft && !filler_.empty(); ++i) free_last();
+  }
+  void give_back_memory() {
+    heap().set_limit(0);
+    while (!filler_.empty()) free_last();
+  }
+  static size_t count(const std::string& text, const std::string& part) {
+    size_t found = 0;
+    for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + part.size()))
+      ++found;
+    return found;
+  }
+  // Members of the group as XPENDING counts them for the consumer.
+  std::string pending_of(const std::string& consumer) { return run("xpending s g - + 100000 " + consumer); }
+  void free_last() {
+    heap().free(filler_.back());
+    filler_.pop_back();
+  }
+  void require_logged_as_done(const std::string& consumer) {
+    const std::string log = database.logged();
+    const size_t logged = count(log, "-1 ");
+    EXPECT_GT(logged, 0U);
+    EXPECT_LT(logged, static_cast<size_t>(kEntries));
+    EXPECT_EQ(pending_of(consumer).find("*" + std::to_string(logged) + "\r\n"), 0U) << log.substr(0, 200);
+  }
+
+  std::vector<void*> filler_;
+};
+
+TEST_F(StreamClaimsWithoutMemory, XclaimSaysSo) {
+  add(kEntries);
+  run("xgroup create s g $");
+  run("xgroup createconsumer s g c");
+  database.logged();
+  end_memory();
+  EXPECT_EQ(
+      database.run_words(with_all_ids({"xclaim", "s", "g", "c", "0"}, {"force", "justid"})).find("-OOM"), 0U);
+  require_logged_as_done("c");
+  heap().set_limit(0);
+}
+
+TEST_F(StreamClaimsWithoutMemory, XautoclaimSaysSo) {
+  add(kEntries);
+  run("xgroup create s g 0");
+  run("xreadgroup group g c streams s >");
+  run("xgroup createconsumer s g d");
+  database.logged();
+  database.now_ms += 1000;
+  end_all_memory();
+  EXPECT_EQ(run("xautoclaim s g d 0 0 count 20000 justid").find("-OOM"), 0U);
+  require_logged_as_done("d");
+  give_back_memory();
+}
+
+// What XREADGROUP cannot give for want of memory is not lost, so the reply is only shorter; where it would be
+// empty it is an error.
+TEST_F(StreamClaimsWithoutMemory, XreadgroupGivesWhatItCan) {
+  add(kEntries);
+  run("xgroup create s g 0");
+  run("xgroup createconsumer s g c");
+  database.logged();
+  end_memory();
+  EXPECT_EQ(run("xreadgroup group g c streams s >").find("*1\r\n*2\r\n"), 0U);
+  const std::string log = database.logged();
+  const size_t given = count(log, "-1 ") - 1;  // one is the group's position
+  EXPECT_EQ(pending_of("c").find("*" + std::to_string(given) + "\r\n"), 0U);
+  EXPECT_EQ(run("xreadgroup group g c streams s >").find("-OOM"), 0U);
+  heap().set_limit(0);
+  EXPECT_EQ(run("xreadgroup group g c streams s >")
+                .find("*1\r\n*2\r\n$1\r\ns\r\n*" + std::to_string(kEntries - given) + "\r\n"),
+            0U);
+}
+
 }  // namespace
 }  // namespace strata
