@@ -52,9 +52,9 @@ struct RdbLoadReport {
   uint64_t end_offset = 0;  // just behind the checksum: an AOF with RDB preamble goes on here
   uint64_t key_count = 0;
   uint64_t deadline_count = 0;
-  uint64_t empty_count = 0;                        // keys dropped because their value had no elements
+  uint64_t empty_count = 0;               // keys dropped because their value had no elements
   std::array<uint64_t, kTypeCount> type_counts{};  // by Type
-  bool checksum_verified = false;                  // false when the file has none or `checksum` was off
+  bool checksum_verified = false;         // false when the file has none or `checksum` was off
   RdbAuxFields aux;
   std::string detail;  // after a failure
 
