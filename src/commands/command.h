@@ -135,6 +135,9 @@ struct Command {
   const char* deprecated_since = nullptr;
   const char* replaced_by = nullptr;
   KeyFinder find_keys = nullptr;
+  // Keys that the specifications leave out: their shards are held, too, but COMMAND GETKEYS does not know
+  // them.
+  KeyFinder find_more_keys = nullptr;
   PatternFinder has_patterns = nullptr;
 
   // Counting the name (and the subcommand's); negative: at least that many. As in COMMAND INFO.

@@ -9,6 +9,8 @@
 
 #include "commands/collections.h"
 #include "commands/groups.h"
+#include "commands/keys.h"
+#include "text/ascii.h"
 #include "text/numbers.h"
 
 namespace strata {
@@ -176,6 +178,16 @@ constexpr KeySpec kRadiusByMemberKeys[] = {
     {.flags = kKeyOW | kKeyUpdate, .keyword = "STORE", .start_from = 5},
     {.flags = kKeyOW | kKeyUpdate, .keyword = "STOREDIST", .start_from = 5}};
 
+// The specifications find the first key behind each of the two words, and Redis stores under the last.
+bool find_radius_targets(std::span<const Bytes> args, std::vector<KeyPosition>& positions) {
+  constexpr size_t kOptionsBegin = 5;
+  for (size_t i = kOptionsBegin; i + 1 < args.size(); ++i) {
+    if (!iequals(args[i], "STORE") && !iequals(args[i], "STOREDIST")) continue;
+    positions.push_back({static_cast<uint32_t>(i + 1), kKeyOW | kKeyUpdate | kKeyNotKey});
+  }
+  return true;
+}
+
 constexpr const char* kRadiusComplexity =
     "O(N+log(M)) where N is the number of elements inside the bounding box of the circular area delimited by "
     "center and radius and M is the number of items inside the index.";
@@ -211,7 +223,8 @@ constexpr Command kGeoCommands[] = {
      .run = georadius,
      .history = "6.2.0=Added the `ANY` option for `COUNT`.|7.0.0=Added support for uppercase unit names.",
      .deprecated_since = "6.2.0",
-     .replaced_by = "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument"},
+     .replaced_by = "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument",
+     .find_more_keys = find_radius_targets},
     {.name = "georadius_ro",
      .syntax = "key longitude latitude radius <M | KM | FT | MI> [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT count [ANY]] "
                "[ASC | DESC]",
@@ -228,7 +241,8 @@ constexpr Command kGeoCommands[] = {
                 "from a member",
      .run = georadiusbymember, .history = "7.0.0=Added support for uppercase unit names.",
      .deprecated_since = "6.2.0",
-     .replaced_by = "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments"},
+     .replaced_by = "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments",
+     .find_more_keys = find_radius_targets},
     {.name = "georadiusbymember_ro",
      .syntax = "key member radius <M | KM | FT | MI> [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT count [ANY]] [ASC | DESC]",
      .flags = kReadOnly, .keys = kFirstKeyRead, .acl = kAclGeo, .since = "3.2.10",

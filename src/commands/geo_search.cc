@@ -42,8 +42,7 @@ struct Request {
   bool is_any = false;
   Order order = Order::kNone;
   std::optional<size_t> target;
-  bool has_store = false, has_storedist = false;
-  bool stores_distance = false;  // the later of the two counts
+  bool stores_distance = false;
 
   size_t properties() const { return size_t{with_distance} + size_t{with_hash} + size_t{with_point}; }
 };
@@ -130,10 +129,7 @@ std::optional<bool> parse_store(const Context& context, const Form& form, size_t
   if (!form.may_store || i + 1 >= context.argc()) return std::nullopt;
   const bool stores_distance = context.is_word(i, "STOREDIST");
   if (!stores_distance && !context.is_word(i, "STORE")) return std::nullopt;
-  // The key specification finds the first key behind each of the two words. Another one's shard is not held.
-  bool& is_given = stores_distance ? request.has_storedist : request.has_store;
-  if (is_given) return std::nullopt;
-  is_given = true;
+  // The last one counts. What is behind any of the words is held (find_radius_targets).
   request.stores_distance = stores_distance;
   request.target = ++i;
   return true;

@@ -16,7 +16,8 @@ size_t begin_of(const KeySpec& spec, std::span<const Bytes> args) {
       if (iequals(args[i], spec.keyword)) return i + 1;
     }
   } else {
-    for (size_t i = static_cast<size_t>(spec.start_from); i < args.size(); ++i) {
+    // The last argument is no keyword: no key can follow.
+    for (size_t i = static_cast<size_t>(spec.start_from); i + 1 < args.size(); ++i) {
       if (iequals(args[i], spec.keyword)) return i + 1;
     }
   }
@@ -57,6 +58,7 @@ bool find_keys(const RegisteredCommand& command, std::span<const Bytes> args,
       positions.push_back({static_cast<uint32_t>(i), spec.flags});
     }
   }
+  if (command.command->find_more_keys) command.command->find_more_keys(args, positions);
   return true;
 }
 

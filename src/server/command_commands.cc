@@ -1,9 +1,9 @@
 // COMMAND: what the table of commands says about itself. Read from the bottom: the table, then the handlers.
 
 #include "commands/context.h"
+#include "commands/help.h"
 #include "commands/keys.h"
 #include "server/command_reply.h"
-#include "commands/help.h"
 #include "server/server.h"
 #include "server/server_tables.h"
 #include "text/ascii.h"
@@ -123,6 +123,7 @@ bool keys_of(Context& context, std::vector<KeyPosition>& positions, const Regist
     if (command->flags & kNoMandatoryKeys) return true;
     return reply.error("ERR Invalid arguments specified for command"), false;
   }
+  std::erase_if(positions, [](const KeyPosition& position) { return position.flags & kKeyNotKey; });
   return true;
 }
 
