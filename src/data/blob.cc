@@ -55,6 +55,14 @@ Blob* Blob::writable(Heap& heap, Blob* blob, size_t capacity) {
   return static_cast<Blob*>(block);
 }
 
+Blob* Blob::extended(Heap& heap, Blob* blob, size_t to) {
+  Blob* extended = writable(heap, blob, to);
+  if (extended == nullptr) return nullptr;
+  if (to > extended->size) Heap::clear(extended, kHeaderBytes + extended->size, kHeaderBytes + to);
+  extended->size = static_cast<uint32_t>(to);
+  return extended;
+}
+
 Blob* Blob::shrink(Heap& heap, Blob* blob) {
   if (blob->pinned()) return replace_pinned(heap, blob, blob->size);
   if (Heap::good_size(allocation_bytes(blob->size)) == Heap::usable_size(blob)) return blob;

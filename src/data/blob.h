@@ -38,6 +38,8 @@ struct Blob {
   // owner's reference moves to the copy). Has at least `capacity`; large ones grow geometrically when asked
   // for more than it has. Null when out of memory; the old one is then untouched and still owned.
   [[nodiscard]] static Blob* writable(Heap& heap, Blob* blob, size_t capacity);
+  // Like writable(), with `to` bytes in use, of which those from the old size on are zero.
+  [[nodiscard]] static Blob* extended(Heap& heap, Blob* blob, size_t to);
   // Like writable(), and gives back what exceeds size where that saves at least a size class.
   [[nodiscard]] static Blob* shrink(Heap& heap, Blob* blob);
 

@@ -176,10 +176,8 @@ Result<MutableBytes> Database::edit_string(const Key& key, Entry* entry, size_t 
   before_change(*entry);
   if (entry->encoding() == Encoding::kRaw) {
     auto* blob = reinterpret_cast<Blob*>(entry->word());
-    Blob* writable = Blob::writable(*heap_, blob, size);
+    Blob* writable = Blob::extended(*heap_, blob, size);
     if (!writable) return fail(Errc::kOutOfMemory, "string");
-    if (size > writable->size) std::memset(writable->bytes + writable->size, 0, size - writable->size);
-    writable->size = static_cast<uint32_t>(size);
     entry->set_word(reinterpret_cast<uint64_t>(writable));
     entry->flags |= Entry::kReportsRaw;
     return MutableBytes{writable->bytes, size};
@@ -210,13 +208,16 @@ Result<MutableBytes> Database::edit_string(const Key& key, Entry* entry, size_t 
       heap_->free(fresh);
       return fail(Errc::kOutOfMemory, "string");
     }
-    blob->size = static_cast<uint32_t>(size);
+    std::memcpy(blob->bytes, old_bytes.data(), kept);
+    blob->size = static_cast<uint32_t>(kept);
+    blob = Blob::extended(*heap_, blob, size);
     fresh->set_word(reinterpret_cast<uint64_t>(blob));
     bytes = blob->bytes;
+  } else {
+    std::memcpy(bytes, old_bytes.data(), kept);
+    std::memset(bytes + kept, 0, size - kept);
   }
   fresh->flags |= Entry::kReportsRaw;
-  std::memcpy(bytes, old_bytes.data(), kept);
-  std::memset(bytes + kept, 0, size - kept);
   TRY(replace(key, entry, fresh, entry->deadline_ms()));  // it replaces: there is no room to run out of
   return MutableBytes{bytes, size};
 }

@@ -16,6 +16,8 @@ constexpr size_t kRemoteBlocksPerAllocate = 128;
 // When a page is full, the next is the fullest of so many.
 constexpr size_t kPagesCompared = 4;
 // Larger requests are refused unseen; no system maps so much.
+// From here on exchanging pages costs less than writing them.
+constexpr size_t kClearedInPages = size_t{256} << 10;
 constexpr size_t kHugeBytesMax = size_t{1} << 46;
 
 size_t commit_units(size_t bytes) { return (bytes + kCommitBytes - 1) / kCommitBytes; }
@@ -269,6 +271,20 @@ void* Heap::reallocate(void* block, size_t bytes) {
   std::memcpy(copy, block, old_bytes < bytes ? old_bytes : bytes);
   free(block);
   return copy;
+}
+
+void Heap::clear(void* block, size_t from, size_t to) {
+  char* begin = static_cast<char*>(block) + from;
+  char* end = static_cast<char*>(block) + to;
+  if (page_of(block)->size_class == kHugeClass && to - from >= kClearedInPages) {
+    auto up = [](char* at) { return at + (-reinterpret_cast<uintptr_t>(at) & (kCommitBytes - 1)); };
+    char* first = up(begin);
+    char* last = up(end) - (up(end) == end ? 0 : kCommitBytes);
+    clear_memory(first, static_cast<size_t>(last - first));
+    std::memset(last, 0, static_cast<size_t>(end - last));
+    end = first;
+  }
+  std::memset(begin, 0, static_cast<size_t>(end - begin));
 }
 
 bool Heap::in_sparse_page(const void* block) const {

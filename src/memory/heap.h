@@ -59,6 +59,10 @@ class Heap {
   // may belong to another heap; the new one belongs to this.
   [[nodiscard]] void* reallocate(void* block, size_t bytes);
 
+  // Zeros in bytes [from, to) of a block. Much of a block that is mapped for itself is not written but
+  // exchanged for fresh pages.
+  static void clear(void* block, size_t from, size_t to);
+
   // From any thread, inside a shard or not.
   static void release(void* block);
   static size_t usable_size(const void* block);

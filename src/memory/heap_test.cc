@@ -189,6 +189,28 @@ TEST(Heap, HugeBlocksGrowAndShrinkWithTheirContents) {
   EXPECT_EQ(heap.allocate(SIZE_MAX / 2), nullptr);
 }
 
+TEST(Heap, ClearingTouchesNothingElse) {
+  Heap heap;
+  for (size_t bytes : {size_t{100}, size_t{50'000}, size_t{3} << 20, (size_t{5} << 20) + 123}) {
+    auto* block = static_cast<unsigned char*>(heap.allocate(bytes));
+    ASSERT_NE(block, nullptr);
+    for (auto [from, to] : {std::pair<size_t, size_t>{0, bytes},
+                            {bytes, bytes},
+                            {1, bytes - 1},
+                            {bytes / 3, bytes},
+                            {0, bytes / 2},
+                            {bytes / 4, bytes / 4 + 70},
+                            {bytes / 5, bytes - bytes / 7}}) {
+      std::memset(block, 0xee, bytes);
+      Heap::clear(block, from, to);
+      size_t wrong = 0;
+      for (size_t i = 0; i < bytes; ++i) wrong += block[i] != (i >= from && i < to ? 0 : 0xee);
+      EXPECT_EQ(wrong, 0u) << bytes << " bytes, " << from << " to " << to;
+    }
+    heap.free(block);
+  }
+}
+
 TEST(Heap, LimitIsAValueAndChangesNothing) {
   constexpr size_t kLimit = 8 << 20;
   Heap heap(kLimit);

@@ -26,6 +26,10 @@ void release_memory(void* address, size_t bytes);
 Status commit_memory(void* address, size_t bytes);
 void decommit_memory(void* address, size_t bytes);
 
+// Committed memory reads as zero afterwards. Pages that nobody has touched cost nothing where the system can
+// exchange pages, and others less than to be written.
+void clear_memory(void* address, size_t bytes);
+
 // Grows or shrinks a whole reservation, all of it committed, and keeps its contents without copying where
 // the system can move pages. The result is aligned like the original. On failure the original is untouched.
 Result<void*> resize_memory(void* address, size_t old_bytes, size_t new_bytes, size_t alignment);

@@ -67,6 +67,13 @@ void decommit_memory(void* address, size_t bytes) {
   STRATA_ASSERT(result == 0, "madvise");
 }
 
+void clear_memory(void* address, size_t bytes) {
+#ifdef __linux__
+  if (madvise(address, bytes, MADV_DONTNEED) == 0) return;  // it does not go for locked pages
+#endif
+  __builtin_memset(address, 0, bytes);
+}
+
 Result<void*> resize_memory(void* address, size_t old_bytes, size_t new_bytes, size_t alignment) {
 #ifdef __linux__
   void* same = mremap(address, old_bytes, new_bytes, 0);
