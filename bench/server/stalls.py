@@ -109,7 +109,14 @@ def ids(count, step):
     return [f"{number}-0" for number in range(1, count * step, step)]
 
 
-# name, what is there before each run, the commands
+def long_string(connection, key, elements):
+    """Of 100 MB, for a million elements."""
+    connection.command("SETRANGE", key, 100 * elements - 1, "x")
+
+
+FAR = 512 * 1024 * 1024 - 16  # nearly as long as a string can be
+
+# name, what is there before each run, the commands, and one by which another client waits for them
 CASES = [
     ("DEL list", {"a": a_list}, [["DEL", "a"]]),
     ("DEL hash", {"a": a_hash}, [["DEL", "a"]]),
@@ -124,15 +131,28 @@ CASES = [
     ("LSET", {"a": a_list}, [["LSET", "a", "500000", "x"]]),
     ("LPOP", {"a": a_list}, [["LPOP", "a", "900000"]]),
     ("LMPOP", {"a": a_list}, [["LMPOP", "1", "a", "RIGHT", "COUNT", "1000000"]]),
+    ("LMOVEM", {"a": a_list, "b": a_list}, [["LMOVEM", "a", "b", "LEFT", "LEFT", "COUNT", "1000000", "OBO"]]),
+    ("LMOVEM rotates", {"a": a_list}, [["LMOVEM", "a", "a", "LEFT", "RIGHT", "EXACTLY", "900000", "BULK"]]),
+    ("BLMPOP served", {"a": a_list}, [["RENAME", "a", "c"]], ["BLMPOP", "0", "1", "c", "LEFT", "COUNT", "1000000"]),
+    ("BLMOVEM served", {"a": a_list}, [["RENAME", "a", "c"]],
+     ["BLMOVEM", "c", "d", "LEFT", "RIGHT", "0", "EXACTLY", "900000", "BULK"]),
+    ("BZMPOP served", {"a": a_zset}, [["RENAME", "a", "c"]], ["BZMPOP", "0", "1", "c", "MAX", "COUNT", "1000000"]),
+    ("SETBIT far out", {}, [["SETBIT", "a", 8 * FAR, "1"]]),
+    ("SETRANGE far out", {}, [["SETRANGE", "a", FAR, "x"]]),
+    ("SETRANGE far behind", {"a": long_string}, [["SETRANGE", "a", FAR, "x"]]),
+    ("APPEND to a long one", {"a": long_string}, [["APPEND", "a", "x"]]),
+    ("DEL of a long string", {"a": long_string}, [["DEL", "a"]]),
     ("LRANGE", {"a": a_list}, [["LRANGE", "a", "0", "-1"]]),
     ("SMEMBERS", {"a": a_set}, [["SMEMBERS", "a"]]),
     ("SPOP all", {"a": a_set}, [["SPOP", "a", "999999"]]),
     ("SRANDMEMBER", {"a": a_set}, [["SRANDMEMBER", "a", "500000"]]),
     ("SRANDMEMBER -", {"a": a_set}, [["SRANDMEMBER", "a", "-500000"]]),
     ("SUNION", {"a": a_set, "b": a_set}, [["SUNION", "a", "b"]]),
+    ("SUNIONSTORE", {"a": a_set, "b": a_set}, [["SUNIONSTORE", "c", "a", "b"]]),
+    ("SDIFF", {"a": a_set}, [["SDIFF", "a", "none"]]),
     ("SINTER", {"a": a_set, "b": a_set}, [["SINTER", "a", "b"]]),
     ("SINTERSTORE", {"a": a_set, "b": a_set}, [["SINTERSTORE", "c", "a", "b"]]),
-    ("SDIFFSTORE", {"a": a_set, "b": a_set}, [["SDIFFSTORE", "c", "a", "b"]]),
+    ("SDIFFSTORE", {"a": a_set}, [["SDIFFSTORE", "c", "a", "none"]]),
     ("HGETALL", {"a": a_hash}, [["HGETALL", "a"]]),
     ("HKEYS", {"a": a_hash}, [["HKEYS", "a"]]),
     ("HRANDFIELD", {"a": a_hash}, [["HRANDFIELD", "a", "500000", "WITHVALUES"]]),
@@ -142,6 +162,10 @@ CASES = [
     ("ZPOPMIN", {"a": a_zset}, [["ZPOPMIN", "a", "999999"]]),
     ("ZRANDMEMBER", {"a": a_zset}, [["ZRANDMEMBER", "a", "500000"]]),
     ("ZUNIONSTORE", {"a": a_zset, "b": a_zset}, [["ZUNIONSTORE", "c", "2", "a", "b"]]),
+    ("ZINTERSTORE", {"a": a_zset, "b": a_zset}, [["ZINTERSTORE", "c", "2", "a", "b"]]),
+    ("ZDIFFSTORE", {"a": a_zset}, [["ZDIFFSTORE", "c", "2", "a", "none"]]),
+    ("ZUNION", {"a": a_zset, "b": a_zset}, [["ZUNION", "2", "a", "b", "WITHSCORES"]]),
+    ("ZMPOP", {"a": a_zset}, [["ZMPOP", "1", "a", "MIN", "COUNT", "1000000"]]),
     ("ZRANGESTORE", {"a": a_zset}, [["ZRANGESTORE", "c", "a", "0", "-1"]]),
     ("DEL stream", {"a": a_group}, [["DEL", "a"]]),
     ("XRANGE", {"a": a_stream}, [["XRANGE", "a", "-", "+"]]),
@@ -210,12 +234,15 @@ class Windows:
 
 
 def run_case(connection, windows, case, arguments):
-    _, prepared, commands = case
+    _, prepared, commands, *waits = case
     quiet, busy, took, turns, holds, error = [], [], [], [], [], ""
     for _ in range(arguments.rounds):
         connection.command("FLUSHALL")
         for key, make in prepared.items():
             make(connection, key, arguments.elements)
+        waiters = [Connection(connection.socket.getpeername()[1], timeout=120) for _ in waits]
+        for waiter, command in zip(waiters, waits):
+            waiter.send(encode([to_bytes(part) for part in command]))
         time.sleep(0.1)
         quiet.append(windows.measure(lambda: time.sleep(QUIET_SECONDS)))
         connection.command("CONFIG", "RESETSTAT")
@@ -229,6 +256,8 @@ def run_case(connection, windows, case, arguments):
                 reply = connection.read()
                 if reply.kind == "-":
                     error = reply.value.decode()
+            for waiter in waiters:
+                waiter.read()
             took.append((time.perf_counter() - began) * 1000)
 
         busy.append(windows.measure(work))

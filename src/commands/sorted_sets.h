@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "commands/context.h"
+#include "commands/collections.h"
 
 namespace strata {
 
@@ -29,6 +29,9 @@ void zrevrank(Context& context);
 void zpopmin(Context& context);
 void zpopmax(Context& context);
 void zmpop(Context& context);
+// Pops from the sorted set of args[key_at] and replies as ZMPOP does: the key, and an array of pairs in both
+// protocols.
+void pop_several_members(Context& context, size_t key_at, Entry* entry, const PopOfSeveral& arguments);
 void zscan(Context& context);
 void zrandmember(Context& context);
 

@@ -1,11 +1,9 @@
 // BZPOPMIN, BZPOPMAX and BZMPOP: they pop at once, or wait until there is something to pop.
 
-#include <algorithm>
 #include <memory>
 
 #include "commands/collections.h"
 #include "commands/sorted_sets.h"
-#include "text/numbers.h"
 
 namespace strata {
 namespace {
@@ -16,48 +14,39 @@ struct ZsetPop {
 };
 
 // Logged as the plain pop of this key.
-void pop(Context& context, const Key& key, Entry* entry, const ZsetPop& arguments) {
+void pop_one(Context& context, const Key& key, Entry* entry, bool from_high_end) {
   Reply& reply = context.reply();
   Value zset = entry->value();
-  const uint64_t size = zset_size(zset);
-  const uint64_t count = std::min(arguments.of.count, size);
-  bool is_first = true;
   const auto show = [&](const Element& member, double score) {
-    // The header waits for the first member: before it, memory may end and an error be the reply.
-    if (is_first) {
-      reply.array(arguments.is_flat ? 3 : 2);
-      reply.bulk(key.name);
-      if (!arguments.is_flat) reply.array(count);
-    }
-    is_first = false;
-    if (!arguments.is_flat) reply.array(2);
+    reply.array(3);
+    reply.bulk(key.name);
     char scratch[kIntegerTextBytes];
     reply.bulk(element_text(member, scratch));
     reply.double_(score);
   };
-  Status popped = zset_pop(context.data(key), zset, arguments.of.from_back, count, show);
-  if (popped) {
-    const Bytes name = arguments.of.from_back ? "ZPOPMAX" : "ZPOPMIN";
-    char digits[kI64TextBytes];
-    if (arguments.is_flat) {
-      context.effect({name, key.name});
-    } else {
-      context.effect({name, key.name, Bytes(digits, print_u64(count, digits))});
-    }
-  }
-  store_rest(context, key, entry, zset, popped && count == size, popped ? count : 0);
+  Status popped = zset_pop(context.data(key), zset, from_high_end, 1, show);
+  if (popped) context.effect({from_high_end ? "ZPOPMAX" : "ZPOPMIN", key.name});
+  store_rest(context, key, entry, zset, popped && zset_size(zset) == 0, popped ? 1 : 0);
   context.check(popped);
+}
+
+void pop(Context& context, size_t key_at, Entry* entry, const ZsetPop& arguments) {
+  if (arguments.is_flat) return pop_one(context, context.key(key_at), entry, arguments.of.from_back);
+  pop_several_members(context, key_at, entry, arguments.of);
 }
 
 class BlockedZsetPop final : public BlockedCommand {
  public:
-  explicit BlockedZsetPop(const ZsetPop& arguments) : arguments_(arguments) {}
+  BlockedZsetPop(const ZsetPop& arguments, size_t first_key) : arguments_(arguments), first_key_(first_key) {}
   void serve(Context& context, const Key& key) override {
-    pop(context, key, context.find_for_write(key), arguments_);
+    size_t key_at = first_key_;
+    while (context.arg(key_at) != key.name) ++key_at;
+    pop(context, key_at, context.find_for_write(key), arguments_);
   }
 
  private:
-  ZsetPop arguments_;
+  const ZsetPop arguments_;
+  const size_t first_key_;
 };
 
 void pop_or_wait(Context& context, size_t first_key, const ZsetPop& arguments, int64_t timeout_ms) {
@@ -65,10 +54,10 @@ void pop_or_wait(Context& context, size_t first_key, const ZsetPop& arguments, i
     Key key = context.key(i);
     Entry* entry;
     if (!context.find_for_write(key, Type::kZset, entry)) return;
-    if (entry) return pop(context, key, entry, arguments);
+    if (entry) return pop(context, i, entry, arguments);
   }
   if (!context.may_block()) return context.reply().null_array();
-  context.block({.command = std::make_unique<BlockedZsetPop>(arguments),
+  context.block({.command = std::make_unique<BlockedZsetPop>(arguments, first_key),
                  .timeout_ms = timeout_ms,
                  .first_key = first_key,
                  .last_key = arguments.of.keys_end - 1,

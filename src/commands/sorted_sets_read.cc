@@ -9,6 +9,7 @@
 #include "commands/collections.h"
 #include "commands/random_slices.h"
 #include "commands/sorted_sets.h"
+#include "text/numbers.h"
 
 namespace strata {
 namespace {
@@ -38,6 +39,13 @@ void reply_popped(Reply& reply, bool is_nested, const Element& member, double sc
   reply.double_(score);
 }
 
+// BZMPOP is logged as the plain pop of the key that served it.
+void log_if_blocking(Context& context, const Key& key, bool from_high_end, uint64_t count) {
+  if (!(context.command().flags & kBlocking)) return;
+  char digits[kI64TextBytes];
+  context.effect({from_high_end ? "ZPOPMAX" : "ZPOPMIN", key.name, Bytes(digits, print_u64(count, digits))});
+}
+
 // A tree, in which taking members away needs no memory. The key is args[key_at]; `head` replies what comes
 // before the members.
 template <typename Head>
@@ -57,6 +65,7 @@ void pop_in_slices(Context& context, size_t key_at, bool from_high_end, uint64_t
     left -= some;
     const bool is_last = left == 0;
     if (is_last) {
+      log_if_blocking(slice, key, from_high_end, count);
       store_rest(slice, key, entry, zset, zset_size(zset) == 0, count);
     } else {
       entry->set_value(zset);
@@ -96,8 +105,9 @@ void pop(Context& context, bool from_high_end) {
   context.check(popped);
 }
 
-// The key, and an array of pairs in both protocols.
-void pop_from(Context& context, size_t key_at, Entry* entry, const PopOfSeveral& arguments) {
+}  // namespace
+
+void pop_several_members(Context& context, size_t key_at, Entry* entry, const PopOfSeveral& arguments) {
   const Key key = context.key(key_at);
   Value zset = entry->value();
   const uint64_t size = zset_size(zset);
@@ -116,9 +126,12 @@ void pop_from(Context& context, size_t key_at, Entry* entry, const PopOfSeveral&
         is_first = false;
         reply_popped(context.reply(), true, member, score);
       });
+  if (popped) log_if_blocking(context, key, arguments.from_back, count);
   store_rest(context, key, entry, zset, popped && count == size, popped ? count : 0);
   context.check(popped);
 }
+
+namespace {
 
 // `count` members, with their scores or without. Together they are a flat array in RESP2, pairs in RESP3.
 void reply_random(Context& context, const Key& key, const Value& zset, RandomCount wanted, bool with_scores) {
@@ -197,7 +210,7 @@ void zmpop(Context& context) {
   for (size_t i = 2; i < arguments.keys_end; ++i) {
     Entry* entry;
     if (!context.find_for_write(context.key(i), Type::kZset, entry)) return;
-    if (entry) return pop_from(context, i, entry, arguments);
+    if (entry) return pop_several_members(context, i, entry, arguments);
   }
   context.reply().null_array();
 }

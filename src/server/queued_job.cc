@@ -208,7 +208,8 @@ bool QueuedJob::step_work(Dispatcher& dispatcher, Reply& reply) {
     connection_.worker().loop().post(go_home_.get());
     return false;
   }
-  dispatcher.record(*command.command, command.args, connection_.session(), 1, work_cycles_);
+  // One that had to wait first was counted then.
+  if (!waiter_) dispatcher.record(*command.command, command.args, connection_.session(), 1, work_cycles_);
   work_.reset();
   work_cycles_ = 0;
   release_latches(dispatcher);

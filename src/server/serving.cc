@@ -4,7 +4,8 @@
 // One waiter may need a shard that is not held (BLMOVE's target), or a key on which somebody works in slices.
 // The shard is entered if it is free; otherwise all keys that are still to be served are latched, which keeps
 // everybody away from them, and a ServeJob goes on when it holds what was missing. The same happens when
-// there are so many waiters that serving them would hold the shard for too long.
+// there are so many waiters that serving them would hold the shard for too long. A waiter that takes very
+// much works in slices, which the others then wait for.
 
 #include <deque>
 
@@ -178,11 +179,16 @@ void Dispatcher::serve(Serving& serving, BlockedWaiter& waiter, const Key& key) 
   context_.set_sink(server_.sink());
   context_.set_client(reply, &session);
   context_.begin(*command.command->command, command.args, job.db, now_ms(), {});
+  context_.set_may_slice(true);
   waiter.request().command->serve(context_, key);
+  context_.set_may_slice(false);
   const uint64_t sequence = finish_command(*command.command, {}, reply, errors_before);
   job.wait_for(settle_sequence(serving.held, sequence, session));
   for (ReadyKey& other : context_.take_ready()) serving.ready.push_back(std::move(other));
   ++serving.served;
+  // From here on it is a command like any that works in slices. Its keys are latched, and the next waiter
+  // finds them so.
+  if (context_.has_sliced()) return job.begin_work(*this, command);
   waiter.end_claimed(WaitEnd::kServed);
 }
 
