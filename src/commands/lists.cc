@@ -331,6 +331,14 @@ constexpr Command kListCommands[] = {
      .flags = kWrite | kDenyOom | kNoScript | kBlocking, .keys = kSourceAndTarget, .acl = kAclList, .since = "6.2.0",
      .summary = "Pop an element from a list, push it to another list and return it; or block until one is available",
      .run = blmove},
+    {.name = "blmovem",
+     .syntax = "source destination <LEFT | RIGHT> <LEFT | RIGHT> timeout "
+               "[<COUNT count | EXACTLY exactly> <OBO | BULK>]",
+     .flags = kWrite | kDenyOom | kBlocking, .keys = kSourceAndTarget, .acl = kAclList, .since = "8.10.0",
+     .complexity = "O(N) where N is the number of elements moved.",
+     .summary = "Moves up to (or exactly) a number of elements from one list to another and returns them. Blocks until "
+                "the elements are available otherwise. Deletes the source list if it becomes empty.",
+     .run = blmovem},
     {.name = "blmpop", .syntax = "timeout numkeys key [key ...] <LEFT | RIGHT> [COUNT count]",
      .flags = kWrite | kBlocking, .keys = kCountedKeysBehindTimeout, .acl = kAclList, .since = "7.0.0",
      .complexity = "O(N+M) where N is the number of provided keys and M is the number of elements returned.",
@@ -365,6 +373,13 @@ constexpr Command kListCommands[] = {
     {.name = "lmove", .syntax = "source destination <LEFT | RIGHT> <LEFT | RIGHT>", .flags = kWrite | kDenyOom,
      .keys = kSourceAndTarget, .acl = kAclList, .since = "6.2.0",
      .summary = "Pop an element from a list, push it to another list and return it", .run = lmove},
+    {.name = "lmovem",
+     .syntax = "source destination <LEFT | RIGHT> <LEFT | RIGHT> [<COUNT count | EXACTLY exactly> <OBO | BULK>]",
+     .flags = kWrite | kDenyOom, .keys = kSourceAndTarget, .acl = kAclList, .since = "8.10.0",
+     .complexity = "O(N) where N is the number of elements moved.",
+     .summary = "Moves up to (or exactly) a number of elements from one list to another and returns them. Deletes the "
+                "source list if it becomes empty.",
+     .run = lmovem},
     {.name = "lmpop", .syntax = "numkeys key [key ...] <LEFT | RIGHT> [COUNT count]", .flags = kWrite,
      .keys = kCountedKeys, .acl = kAclList, .since = "7.0.0",
      .complexity = "O(N+M) where N is the number of provided keys and M is the number of elements returned.",

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <optional>
 
@@ -19,15 +20,35 @@ void lmove(Context& context);
 void rpoplpush(Context& context);
 void lmpop(Context& context);
 
+// lists_move_several.cc
+void lmovem(Context& context);
+
 // lists_blocking.cc: the same, waiting for an element.
 void blpop(Context& context);
 void brpop(Context& context);
 void blmove(Context& context);
+void blmovem(Context& context);
 void brpoplpush(Context& context);
 void blmpop(Context& context);
 
 // LMOVE, for lists_blocking.cc: the source may be missing (null is replied).
 void move_element(Context& context, list::End from, list::End to);
+// LMOVEM and BLMOVEM: without the options it is one element.
+struct MoveOfSeveral {
+  list::End from;
+  list::End to;
+  uint64_t count = 1;
+  bool is_exact = false;       // so many or none
+  bool is_one_by_one = false;  // OBO
+  bool is_blocking = false;    // BLMOVEM, which is logged as LMOVEM
+
+  // BLMOVEM waits until the source has so many.
+  uint64_t needed() const { return is_exact ? std::max<uint64_t>(count, 1) : 1; }
+};
+// [<COUNT | EXACTLY> count <OBO | BULK>], the last arguments.
+bool parse_move_of_several(Context& context, size_t options_at, MoveOfSeveral& parsed);
+// The source may be missing, or too short: a null array is replied.
+void move_several(Context& context, const MoveOfSeveral& arguments);
 // Pops from the list and replies as LMPOP does; for lists_blocking.cc. The key is args[key_at].
 void pop_several(Context& context, size_t key_at, Entry* entry, const PopOfSeveral& arguments);
 

@@ -1,4 +1,5 @@
-// BLPOP, BRPOP, BLMOVE, BRPOPLPUSH and BLMPOP: they pop at once, or wait until there is something to pop.
+// BLPOP, BRPOP, BLMOVE, BLMOVEM, BRPOPLPUSH and BLMPOP: they pop at once, or wait until there is something to
+// pop.
 
 #include <memory>
 
@@ -72,6 +73,19 @@ class BlockedMove final : public BlockedCommand {
   End to_;
 };
 
+// With EXACTLY a list that is there may still be too short.
+class BlockedMoveOfSeveral final : public BlockedCommand {
+ public:
+  explicit BlockedMoveOfSeveral(const MoveOfSeveral& arguments) : arguments_(arguments) {}
+  bool can_serve(const Key&, const Entry* entry) const override {
+    return list::length(entry->value()) >= arguments_.needed();
+  }
+  void serve(Context& context, const Key&) override { move_several(context, arguments_); }
+
+ private:
+  MoveOfSeveral arguments_;
+};
+
 void pop_or_wait(Context& context, End end) {
   int64_t timeout_ms;
   const size_t last_key = context.argc() - 2;
@@ -108,6 +122,26 @@ void blmove(Context& context) {
   std::optional<End> to = parse_end(context, 4);
   if (!from || !to) return context.syntax_error();
   move_or_wait(context, *from, *to, 5);
+}
+
+void blmovem(Context& context) {
+  constexpr size_t kTimeout = 5;
+  std::optional<End> from = parse_end(context, 3);
+  std::optional<End> to = parse_end(context, 4);
+  if (!from || !to) return context.syntax_error();
+  MoveOfSeveral arguments{.from = *from, .to = *to, .is_blocking = true};
+  int64_t timeout_ms;
+  if (!parse_timeout(context, kTimeout, timeout_ms) ||
+      !parse_move_of_several(context, kTimeout + 1, arguments)) {
+    return;
+  }
+  Entry* entry;
+  if (!context.find_for_write(context.key(1), Type::kList, entry)) return;
+  if (entry && list::length(entry->value()) >= arguments.needed()) return move_several(context, arguments);
+  if (!context.may_block()) return context.reply().null_array();
+  context.block({.command = std::make_unique<BlockedMoveOfSeveral>(arguments),
+                 .timeout_ms = timeout_ms,
+                 .needs_all_keys = true});
 }
 
 void brpoplpush(Context& context) { move_or_wait(context, End::kBack, End::kFront, 3); }

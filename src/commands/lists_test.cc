@@ -52,6 +52,67 @@ TEST_P(ListsTest, MovingKeepsTheSourceWhenTheTargetIsOfAnotherType) {
   EXPECT_EQ(db.run("LLEN l"), ":1\r\n");
 }
 
+TEST_P(ListsTest, MovesOfSeveralAreLoggedAsTheyCameAndWithoutATimeout) {
+  db.run("RPUSH l a b c d e f g");
+  db.logged();
+  EXPECT_EQ(db.run("LMOVEM l m left RIGHT COUNT 2 obo"), "*2\r\n$1\r\na\r\n$1\r\nb\r\n");
+  db.run("LMOVEM l m LEFT RIGHT EXACTLY 6 BULK");
+  db.run("LMOVEM l m LEFT RIGHT COUNT 0 BULK");
+  db.run("LMOVEM none m LEFT RIGHT");
+  db.run("BLMOVEM l m left right 1.5");
+  db.run("BLMOVEM l m left left 0 exactly 2 obo");
+  db.run("BLMOVEM l m right right 0 count 9 bulk");
+  db.run("BLMOVEM l m right right 0 count 9 bulk");
+  EXPECT_EQ(db.logged(),
+            "LMOVEM l m left RIGHT COUNT 2 obo\nLMOVEM l m LEFT RIGHT\nLMOVEM l m LEFT LEFT COUNT 2 OBO\n"
+            "LMOVEM l m RIGHT RIGHT COUNT 2 BULK\n");
+  EXPECT_EQ(db.entry("l"), nullptr);
+  EXPECT_EQ(db.run("LLEN m"), ":7\r\n");
+}
+
+TEST_P(ListsTest, MovesOfSeveralCountWhatChanges) {
+  db.run("RPUSH l a b c d");
+  db.run("LMOVEM l m LEFT RIGHT COUNT 3 BULK");
+  EXPECT_EQ(db.changes, 6u);
+  db.run("LMOVEM m m LEFT RIGHT COUNT 3 BULK");
+  EXPECT_EQ(db.changes, 3u);
+  db.run("LMOVEM m m LEFT RIGHT EXACTLY 4 BULK");
+  EXPECT_EQ(db.changes, 0u);
+}
+
+// Wherever memory ends, either all is moved or nothing.
+TEST_P(ListsTest, MovesOfSeveralThatRunOutOfMemoryChangeNothing) {
+  int refused = 0;
+  for (const char* target : {"m", "new", "l"}) {
+    for (const char* ends : {"LEFT RIGHT", "LEFT LEFT", "RIGHT LEFT"}) {
+      TestDatabase small({&kListGroup, &kStringGroup}, GetParam());
+      std::string push = "RPUSH l";
+      for (int i = 0; i < 2000; ++i) push += " element:" + std::to_string(i);
+      small.run(push);
+      small.run("RPUSH m x y z");
+      const std::string before = small.run("LRANGE l 0 -1") + small.run("LRANGE m 0 -1");
+      const std::string move = "LMOVEM l " + std::string(target) + " " + ends + " COUNT 1500 OBO";
+      for (uint32_t s = 0; s < GetParam(); ++s) {
+        Heap& heap = small.keyspace.shard(s).heap();
+        heap.set_limit(heap.stats().resident);
+      }
+      std::string reply;
+      for (size_t room = 0; (reply = small.run(move)).starts_with("-OOM"); ++refused) {
+        EXPECT_EQ(small.run("LRANGE l 0 -1") + small.run("LRANGE m 0 -1"), before) << move;
+        EXPECT_EQ(small.entry("new"), nullptr);
+        room += 4096;
+        for (uint32_t s = 0; s < GetParam(); ++s) {
+          Heap& heap = small.keyspace.shard(s).heap();
+          heap.set_limit(heap.stats().resident + room);
+        }
+      }
+      EXPECT_TRUE(reply.starts_with("*1500\r\n")) << reply.substr(0, 50);
+      EXPECT_EQ(small.run("LLEN l"), target[0] == 'l' ? ":2000\r\n" : ":500\r\n");
+    }
+  }
+  EXPECT_GT(refused, 9);
+}
+
 TEST_P(ListsTest, LargeElementsMoveAndLeaveWhole) {
   std::string large(100'000, 'x');
   db.run("RPUSH l " + large + " b");
