@@ -87,7 +87,7 @@ TEST_P(ListsTest, MovesOfSeveralThatRunOutOfMemoryChangeNothing) {
     for (const char* ends : {"LEFT RIGHT", "LEFT LEFT", "RIGHT LEFT"}) {
       TestDatabase small({&kListGroup, &kStringGroup}, GetParam());
       std::string push = "RPUSH l";
-      for (int i = 0; i < 2000; ++i) push += " element:" + std::to_string(i);
+      for (int i = 0; i < 2000; ++i) push += " element:" + std::to_string(i) + std::string(300, 'x');
       small.run(push);
       small.run("RPUSH m x y z");
       const std::string before = small.run("LRANGE l 0 -1") + small.run("LRANGE m 0 -1");
@@ -100,7 +100,7 @@ TEST_P(ListsTest, MovesOfSeveralThatRunOutOfMemoryChangeNothing) {
       for (size_t room = 0; (reply = small.run(move)).starts_with("-OOM"); ++refused) {
         EXPECT_EQ(small.run("LRANGE l 0 -1") + small.run("LRANGE m 0 -1"), before) << move;
         EXPECT_EQ(small.entry("new"), nullptr);
-        room += 4096;
+        room += 16'384;
         for (uint32_t s = 0; s < GetParam(); ++s) {
           Heap& heap = small.keyspace.shard(s).heap();
           heap.set_limit(heap.stats().resident + room);
