@@ -2,6 +2,7 @@
 // were.
 
 #include <algorithm>
+#include <deque>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,21 +14,24 @@
 namespace strata {
 namespace {
 
+// The members that were taken, as SREM commands of some thousand each. In pieces, because one string of
+// millions of bytes would be copied as it grows, and cost as much again to be given back.
 class Removals {
  public:
   void add(Bytes member) {
-    members_.append(member);
-    ends_.push_back(members_.size());
+    if (pieces_.empty() || pieces_.back().ends.size() == kMembersPerCommand) pieces_.emplace_back();
+    Piece& piece = pieces_.back();
+    piece.members.append(member);
+    piece.ends.push_back(piece.members.size());
   }
-  // As SREM commands of some thousand members each.
   void log(Context& context, Bytes key) const {
-    size_t begin = 0;
-    for (size_t i = 0; i < ends_.size();) {
-      std::vector<Bytes> words = {"SREM", key};
-      const size_t last = std::min(ends_.size(), i + kMembersPerCommand);
-      for (; i < last; ++i) {
-        words.push_back(Bytes(members_).substr(begin, ends_[i] - begin));
-        begin = ends_[i];
+    std::vector<Bytes> words;
+    for (const Piece& piece : pieces_) {
+      words.assign({"SREM", key});
+      size_t begin = 0;
+      for (size_t end : piece.ends) {
+        words.push_back(Bytes(piece.members).substr(begin, end - begin));
+        begin = end;
       }
       context.effect(words);
     }
@@ -35,9 +39,12 @@ class Removals {
 
  private:
   static constexpr size_t kMembersPerCommand = 1024;
+  struct Piece {
+    std::string members;  // one after the other
+    std::vector<size_t> ends;
+  };
 
-  std::string members_;  // one after the other
-  std::vector<size_t> ends_;
+  std::deque<Piece> pieces_;
 };
 
 // Takes a member out: copied, because a pinned one could not leave its node without memory.

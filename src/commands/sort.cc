@@ -158,12 +158,14 @@ class Sorting {
         return sort_some(context, budget);
       case Phase::kDeliver:
         return options_.store ? store_some(context, budget) : reply_some(context, budget);
+      case Phase::kRelease:
+        return release_some(context);
     }
     return true;
   }
 
  private:
-  enum class Phase : uint8_t { kLoad, kWeigh, kSort, kDeliver };
+  enum class Phase : uint8_t { kLoad, kWeigh, kSort, kDeliver, kRelease };
 
   bool fail(Context& context) {
     if (result_) context.database(context.key(options_.store)).discard(*result_);
@@ -185,6 +187,8 @@ class Sorting {
   bool reply_some(Context& context, size_t budget);
   bool store_some(Context& context, size_t budget);
   bool finish_store(Context& context);
+  bool end_delivery(Context& context, size_t budget);
+  bool release_some(Context& context);
 
   SortOptions options_;
   Phase phase_ = Phase::kLoad;
@@ -341,7 +345,7 @@ bool Sorting::reply_some(Context& context, size_t budget) {
   deliver(context, budget, [&](const std::optional<Element>& element) {
     element ? reply_many(context, context.reply(), *element) : context.reply().null();
   });
-  return delivered_ == sorted_.size();
+  return delivered_ == sorted_.size() && end_delivery(context, budget);
 }
 
 bool Sorting::store_some(Context& context, size_t budget) {
@@ -358,7 +362,27 @@ bool Sorting::store_some(Context& context, size_t budget) {
                                 element.value_or(Element::of(Bytes())));
   });
   if (!is_ok) return fail(context);
-  return delivered_ == sorted_.size() && finish_store(context);
+  return delivered_ == sorted_.size() && end_delivery(context, budget);
+}
+
+bool Sorting::end_delivery(Context& context, size_t budget) {
+  if (budget == SIZE_MAX) return !options_.store || finish_store(context);
+  phase_ = Phase::kRelease;
+  return false;
+}
+
+// Each of the arrays is tens of megabytes, which take a millisecond or two to be given back. What is stored
+// shows at the very end, with its effect.
+bool Sorting::release_some(Context& context) {
+  if (sort_) {
+    sort_.reset();
+    return false;
+  }
+  if (items_) {
+    items_.reset();
+    return false;
+  }
+  return !options_.store || finish_store(context);
 }
 
 bool Sorting::finish_store(Context& context) {

@@ -282,7 +282,10 @@ class ZsetAlgebraWork final : public SlicedWork {
   ZsetAlgebraWork(const Request& request, ZsetAlgebra algebra)
       : request_(request), algebra_(std::move(algebra)) {}
 
-  bool step(Context& context) override { return run(context, kSliceElements); }
+  // A member that is there already leaves its place in the tree for another one, with a dozen cache misses.
+  static constexpr size_t kBuiltInSlice = kSliceElements / 4;
+
+  bool step(Context& context) override { return run(context, is_shown_ ? kSliceElements : kBuiltInSlice); }
 
   bool run(Context& context, size_t budget) {
     const Key home = context.key(request_.keys.target.value_or(request_.keys.first));
