@@ -13,6 +13,9 @@
 namespace strata {
 namespace {
 
+// For a waiter whose time has come while the log takes no writes.
+constexpr int64_t kPutOffMs = 100;
+
 // Takes registrations out of their shards, wherever and whenever those are free. Owns itself.
 class UnregisterJob final : public ShardJob, private PostedWork {
  public:
@@ -99,6 +102,7 @@ void BlockedWaiter::arm() {
   if (has_ended_) return;
   if (!wake_) {
     wake_ = std::make_unique<Timer>(home_.loop(), [this] {
+      if (!home_.may_change_unasked()) return wake_->start(kPutOffMs);
       wake_at_ms_.store(kNeverMs, std::memory_order_relaxed);
       home_.dispatcher().runner().start(*new WakeJob(home_, db_, shared_from_this()));
     });

@@ -194,6 +194,12 @@ bool Worker::has_got_on(const OpLog* log) const {
   });
 }
 
+bool Worker::may_change_unasked() const {
+  const OpLog* log = server_.log();
+  if (log && (log->failed() || !log->has_credit())) return false;
+  return !server_.background_save().holds_writers();
+}
+
 // Expired keys and lazily freed memory of this worker's shards, in slices.
 bool Worker::keep_house() {
   Keyspace& keyspace = server_.keyspace();
@@ -210,9 +216,7 @@ bool Worker::keep_house() {
       next_due_ms = std::min(next_due_ms, shard.next_due_ms());
       continue;
     }
-    OpLog* log = server_.log();
-    if (due && log && (log->failed() || !log->has_credit())) due = false;
-    if (due && server_.background_save().holds_writers()) due = false;
+    due = due && may_change_unasked();
     if (began_us == 0) began_us = system_clock().monotonic_us();
     if (!shard.ownership.try_enter()) {
       more = true;

@@ -76,6 +76,8 @@ class Worker {
       note_long_hold(wall_us);
   }
   void reset_longest();
+  // Nothing speaks against a change that no client asked for at this moment: an expiry, a wait that time ends.
+  bool may_change_unasked() const;
 
  private:
   void note_long_hold(int64_t wall_us);
