@@ -19,6 +19,7 @@
 #include "commands/sort_order.h"
 #include "commands/sort_pattern.h"
 #include "memory/arena.h"
+#include "memory/heap.h"
 #include "text/ascii.h"
 #include "text/numbers.h"
 
@@ -124,8 +125,11 @@ uint64_t collection_size(const Value& value) {
 
 class Sorting {
  public:
-  Sorting(SortOptions options, const Entry* entry) : options_(std::move(options)) {
-    size_ = entry ? collection_size(entry->value()) : 0;
+  Sorting(SortOptions options, const Entry* entry)
+      : options_(std::move(options)),
+        size_(entry ? collection_size(entry->value()) : 0),
+        heap_(size_ > kSliceElements ? std::make_unique<Heap>() : nullptr),
+        arena_(heap_.get()) {
     is_unordered_ = options_.is_unordered;
     // A set has no order of its own that would be the same when the command runs again.
     if (is_unordered_ && options_.store && entry && entry->type() == Type::kSet) {
@@ -198,8 +202,9 @@ class Sorting {
   bool loads_window_;
   bool has_bad_number_ = false;
   Window window_;
+  std::unique_ptr<Heap> heap_;  // of the arena's chunks, when there will be many
   Arena arena_;
-  std::unique_ptr<SortItem[]> items_;
+  SortItems items_;
   size_t item_count_ = 0;
   uint64_t cursor_ = 0;
   std::unique_ptr<SlicedSort> sort_;
@@ -256,7 +261,7 @@ bool Sorting::load_some(const Value& value, size_t budget, bool& is_end) {
 
 bool Sorting::load(Context& context, size_t budget) {
   if (!items_) {
-    items_.reset(new (std::nothrow) SortItem[loads_window_ ? window_.count : size_]);
+    items_ = make_sort_items(loads_window_ ? window_.count : size_);
     if (!items_) return fail(context);
   }
   bool is_end = true;

@@ -7,6 +7,9 @@
 #include <new>
 #include <utility>
 
+#include "base/result.h"
+#include "platform/memory_map.h"
+
 namespace strata {
 namespace {
 
@@ -23,10 +26,25 @@ uint64_t ordered_bits(const SortItem& item, bool is_descending) {
 
 }  // namespace
 
+SortItems make_sort_items(size_t count) {
+  constexpr size_t kMappedFromItems = 8192;
+  if (count < kMappedFromItems) return SortItems(new (std::nothrow) SortItem[count]);
+  const size_t page = page_size();
+  const size_t bytes = (count * sizeof(SortItem) + page - 1) / page * page;
+  Result<void*> memory = reserve_memory(bytes, page);
+  if (!memory) return {};
+  SortItems items(static_cast<SortItem*>(*memory), {bytes});
+  return commit_memory(*memory, bytes) ? std::move(items) : SortItems();
+}
+
+void ReleaseSortItems::operator()(SortItem* items) const {
+  mapped_bytes > 0 ? release_memory(items, mapped_bytes) : delete[] items;
+}
+
 std::unique_ptr<SlicedSort> SlicedSort::create(std::span<SortItem> items, SortOrder order) {
-  std::unique_ptr<SortItem[]> other;
+  SortItems other;
   if (items.size() > kTextRun || order.by == SortOrder::By::kNumber) {
-    other.reset(new (std::nothrow) SortItem[items.size()]);
+    other = make_sort_items(items.size());
     if (!other) return nullptr;
   }
   return std::unique_ptr<SlicedSort>(new (std::nothrow) SlicedSort(items, order, std::move(other)));

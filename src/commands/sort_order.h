@@ -31,6 +31,16 @@ struct SortItem {
 };
 static_assert(sizeof(SortItem) == 24);
 
+// Room for many items is mapped for itself: given back by malloc it would go together with whatever else lies
+// there, tens of megabytes in one call of several milliseconds.
+struct ReleaseSortItems {
+  size_t mapped_bytes = 0;
+  void operator()(SortItem* items) const;
+};
+using SortItems = std::unique_ptr<SortItem[], ReleaseSortItems>;
+// Null when there is no memory.
+SortItems make_sort_items(size_t count);
+
 struct SortOrder {
   enum class By : uint8_t { kNumber, kText, kWeightText };
   By by = By::kNumber;
@@ -71,7 +81,7 @@ class SlicedSort {
   static constexpr size_t kTextRun = 2048;
   static constexpr size_t kNumberRun = 8192;
 
-  SlicedSort(std::span<SortItem> items, SortOrder order, std::unique_ptr<SortItem[]> other)
+  SlicedSort(std::span<SortItem> items, SortOrder order, SortItems other)
       : order_(order),
         from_(items.data()),
         to_(other.get()),
@@ -87,7 +97,7 @@ class SlicedSort {
   SortItem* to_;
   size_t count_;
   size_t run_;
-  std::unique_ptr<SortItem[]> other_;
+  SortItems other_;
   size_t sorted_ = 0;  // items in sorted runs, in the first pass
   size_t width_ = run_;
   size_t out_ = 0;  // where the next item goes; left_ and right_: where it comes from
