@@ -1,5 +1,5 @@
 // SPOP. Another run would take other members, so the log gets those that were taken, as SREM, or DEL when all
-// were.
+// were. Where very many were, it gets DEL and those that are left, which are fewer.
 
 #include <algorithm>
 #include <deque>
@@ -10,13 +10,14 @@
 #include "base/assert.h"
 #include "commands/collections.h"
 #include "commands/sets.h"
+#include "text/numbers.h"
 
 namespace strata {
 namespace {
 
-// The members that were taken, as SREM commands of some thousand each. In pieces, because one string of
-// millions of bytes would be copied as it grows, and cost as much again to be given back.
-class Removals {
+// Members for the log, in commands of some thousand each. In pieces, because one string of millions of bytes
+// would be copied as it grows, and cost as much again to be given back.
+class LoggedMembers {
  public:
   void add(Bytes member) {
     if (pieces_.empty() || pieces_.back().ends.size() == kMembersPerCommand) pieces_.emplace_back();
@@ -24,10 +25,10 @@ class Removals {
     piece.members.append(member);
     piece.ends.push_back(piece.members.size());
   }
-  void log(Context& context, Bytes key) const {
+  void log(Context& context, Bytes command, Bytes key) const {
     std::vector<Bytes> words;
     for (const Piece& piece : pieces_) {
-      words.assign({"SREM", key});
+      words.assign({command, key});
       size_t begin = 0;
       for (size_t end : piece.ends) {
         words.push_back(Bytes(piece.members).substr(begin, end - begin));
@@ -48,11 +49,10 @@ class Removals {
 };
 
 // Takes a member out: copied, because a pinned one could not leave its node without memory.
-void take(Context& context, const Element& member, Removals& removals) {
-  char scratch[kIntegerTextBytes];
+Bytes reply_taken(Context& context, const Element& member, char (&scratch)[kIntegerTextBytes]) {
   const Bytes text = element_text(member, scratch);
   context.reply().bulk(text);
-  removals.add(text);
+  return text;
 }
 
 // All members leave with the key. Their bytes are pinned by the reply, or copied.
@@ -78,24 +78,61 @@ void pop_all(Context& context, const Key& key, const Value& set) {
 }
 
 // A table, from which taking members away needs no memory.
-void pop_in_slices(Context& context, uint64_t count) {
-  in_slices(context, true, [count, left = count, removals = Removals()](Context& slice) mutable {
-    const Key key = slice.key(1);
-    Entry* entry = latched_entry(slice);
-    Value set = entry->value();
-    if (left == count) slice.reply().set(count);
-    const uint64_t some = std::min<uint64_t>(left, kSliceElements);
-    Status popped = set_pop(slice.data(key), set, slice.random(key), some,
-                            [&](const Element& member) { take(slice, member, removals); });
-    STRATA_ASSERT(popped.has_value(), "a table gives members away without memory");
-    left -= some;
-    entry->set_value(set);
-    if (left > 0) return false;
-    removals.log(slice, key.name);
-    slice.changed(key, count);
+class PopInSlices {
+ public:
+  PopInSlices(uint64_t count, uint64_t size)
+      : count_(count), left_(count), logs_rest_(size - count < count) {}
+
+  bool operator()(Context& context) {
+    const Key key = context.key(1);
+    Entry* entry = latched_entry(context);
+    if (left_ > 0) {
+      pop_some(context, key, entry);
+      if (left_ > 0 || logs_rest_) return false;
+    } else if (!keep_some(entry)) {
+      return false;
+    }
+    log(context, key, *entry);
+    context.changed(key, count_);
     return true;
-  });
-}
+  }
+
+ private:
+  void pop_some(Context& context, const Key& key, Entry* entry) {
+    Value set = entry->value();
+    if (left_ == count_) context.reply().set(count_);
+    const uint64_t some = std::min<uint64_t>(left_, kSliceElements);
+    Status popped = set_pop(context.data(key), set, context.random(key), some, [&](const Element& member) {
+      char scratch[kIntegerTextBytes];
+      const Bytes text = reply_taken(context, member, scratch);
+      if (!logs_rest_) members_.add(text);
+    });
+    STRATA_ASSERT(popped.has_value(), "a table gives members away without memory");
+    left_ -= some;
+    entry->set_value(set);
+  }
+  // True when all that is left has been seen.
+  bool keep_some(const Entry* entry) {
+    return set_visit_some(entry->value(), cursor_, kSliceElements, [&](const Element& member) {
+      char scratch[kIntegerTextBytes];
+      members_.add(element_text(member, scratch));
+    });
+  }
+  void log(Context& context, const Key& key, const Entry& entry) const {
+    if (!logs_rest_) return members_.log(context, "SREM", key.name);
+    context.effect({"DEL", key.name});
+    members_.log(context, "SADD", key.name);
+    if (!entry.has_deadline()) return;
+    char digits[kI64TextBytes];
+    context.effect({"PEXPIREAT", key.name, Bytes(digits, print_i64(entry.deadline_ms(), digits))});
+  }
+
+  const uint64_t count_;
+  uint64_t left_;          // to be taken
+  const bool logs_rest_;   // what is left, not what was taken
+  LoggedMembers members_;  // so far
+  uint64_t cursor_ = 0;    // in what is left
+};
 
 void spop_many(Context& context) {
   uint64_t count;
@@ -107,17 +144,19 @@ void spop_many(Context& context) {
   if (!entry || count == 0) return reply.set(0);
   Value set = entry->value();
   if (count >= set_size(set)) return pop_all(context, key, set);
-  if (set.encoding == Encoding::kTable && wants_slices(context, count)) return pop_in_slices(context, count);
-  Removals removals;
+  if (set.encoding == Encoding::kTable && wants_slices(context, count))
+    return in_slices(context, true, PopInSlices(count, set_size(set)));
+  LoggedMembers taken;
   bool is_first = true;
   Status popped = set_pop(context.data(key), set, context.random(key), count, [&](const Element& member) {
     if (is_first) reply.set(count);
     is_first = false;
-    take(context, member, removals);
+    char scratch[kIntegerTextBytes];
+    taken.add(reply_taken(context, member, scratch));
   });
   entry->set_value(set);
   if (!context.check(popped)) return;
-  removals.log(context, key.name);
+  taken.log(context, "SREM", key.name);
   context.changed(key, count);
 }
 

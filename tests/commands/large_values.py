@@ -19,6 +19,7 @@ from servers import REDIS_SERVER, Server  # noqa: E402
 
 ELEMENTS = 20_000
 BATCH = 2_000
+FAR_MS = 4_000_000_000_000  # a deadline
 ORDERED = ("LRANGE", "ZRANGE", "ZREVRANGE", "ZPOP", "ZRANGEBYSCORE", "ZUNION", "ZINTER", "ZDIFF", "ZMPOP")
 
 # In this order, on values of ELEMENTS elements.
@@ -125,10 +126,15 @@ def check_random(connection):
                     value != name.replace(b"field", b"value") for name, value in zip(names, values[1::2])
                 ):
                     problems.append(f"{head} {count}: a value of another field")
+    connection.command("PEXPIREAT", "s", FAR_MS)
     popped = [reply.value for reply in connection.command("SPOP", "s", ELEMENTS - 10).value]
     left = [reply.value for reply in connection.command("SMEMBERS", "s").value]
     if len(set(popped) | set(left)) != ELEMENTS or len(popped) != ELEMENTS - 10 or len(left) != 10:
         problems.append("SPOP: members lost or invented")
+    popped = [reply.value for reply in connection.command("SPOP", "t", ELEMENTS // 3).value]
+    left = [reply.value for reply in connection.command("SMEMBERS", "t").value]
+    if len(set(popped) | set(left)) != ELEMENTS or len(popped) != ELEMENTS // 3:
+        problems.append("SPOP of a third: members lost or invented")
     return problems
 
 
@@ -156,7 +162,8 @@ def compare(server):
         before = contents(ours)
     server.stop()
     server.start()
-    if contents(Connection(server.port)) != before:
+    ours = Connection(server.port)
+    if contents(ours) != before or ours.command("PEXPIRETIME", "s").value != b"%d" % FAR_MS:
         problems.append("contents differ after SPOP and a restart")
     return problems
 
