@@ -87,13 +87,14 @@ void bitcount(Context& context) {
   if (context.argc() == 3 || context.argc() > 5) return context.syntax_error();
   if (context.argc() > 3) {
     if (!context.parse_integer(2, arguments.start) || !context.parse_integer(3, arguments.end)) return;
+    // Before the ends are cut off, and the unit is looked at; BITPOS does not look.
+    const bool is_reversed = arguments.start < 0 && arguments.end < 0 && arguments.start > arguments.end;
+    if (is_reversed) return context.reply().integer(0);
     if (!parse_unit(context, 4, arguments)) return;
   }
-  // Before the ends are cut off; BITPOS does not look.
-  const bool is_reversed = arguments.start < 0 && arguments.end < 0 && arguments.start > arguments.end;
   const StringBytes string(entry);
   const BitRange range = resolve(arguments, string.bytes().size());
-  if (is_reversed || range.is_empty()) return context.reply().integer(0);
+  if (range.is_empty()) return context.reply().integer(0);
   if (!wants_bit_slices(context, range)) {
     return context.reply().integer(static_cast<int64_t>(count_range(string.bytes(), range)));
   }

@@ -150,6 +150,7 @@ bool parse_pop_of_several(Context& context, size_t first, Bytes front, Bytes bac
 
 bool parse_scan_cursor(Bytes text, uint64_t& cursor) {
   cursor = 0;
+  text = text.substr(0, text.find('\0'));  // which ends it for strtoul
   if (text.empty()) return true;
   bool is_negative = text[0] == '-';
   if (is_negative || text[0] == '+') text.remove_prefix(1);

@@ -182,6 +182,8 @@ void ltrim(Context& context) {
   list::Range keep = list::resolve_range(start, stop, length);
   bool trimmed = list::trim(value, heap_of(context, key), list_limits(context), keep);
   store_rest(context, key, entry, value, trimmed && keep.count == 0, trimmed ? length - keep.count : 0);
+  // Who watches the key hears of it, as in Redis, also when all of it stays.
+  if (trimmed && keep.count == length) context.changed(key, 0);
   if (check_memory(context, trimmed)) context.reply().ok();
 }
 
