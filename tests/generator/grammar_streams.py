@@ -19,7 +19,7 @@ xrange STREAM START END [count INDEX]
 xrange STREAM - +
 xrevrange STREAM END START [count INDEX]
 xdel STREAM ID [ID] [ID]
-xsetid STREAM ID [entriesadded COUNT] maxdeletedid ID
+xsetid STREAM TOP_ID [entriesadded COUNT] maxdeletedid ID
 xread [count INDEX] streams STREAM STREAM (ID | $ | 0) (ID | 0)
 xread streams STREAM (ID | $ | > | BAD_INT)
 xread [block 1] streams STREAM STREAM STREAM 0 0 0
@@ -60,6 +60,7 @@ def extend(groups, own_keys, words):
     words.CONSUMER = lambda self: self.random.choice([b"alice", b"bob", b"carol"])
     words.ID = identifier
     words.NEXT_ID = next_identifier
+    words.TOP_ID = top_identifier
     words.START = lambda self: self.random.choice([b"-", b"-", b"0", b"(" + self.ID(), self.ID(), b"(0-0"])
     words.END = lambda self: self.random.choice([b"+", b"+", b"(" + self.ID(), self.ID(), b"(+"])
     words.FIELDS = fields
@@ -80,6 +81,11 @@ def next_identifier(self):
     """Mostly above all before: of this generator's life, whichever stream it goes to."""
     self.last_ms = getattr(self, "last_ms", 0) + self.random.choice([0, 0, 1, 1, 2])
     return b"%d-*" % self.last_ms if self.random.random() < 0.7 else b"%d" % (self.last_ms + 1)
+
+
+def top_identifier(self):
+    """Not below any entry that there was: of a lower one 7.0 forgets that it was deleted, 7.2 refuses it."""
+    return b"%d-5" % max(getattr(self, "last_ms", 0) + 1, 40)
 
 
 def fields(self):
