@@ -76,6 +76,8 @@ class Claimer {
     ++changes_;
     return Outcome::kClaimed;
   }
+  // Before the first: to grow in the end would move 16 MB in one slice.
+  void expect(size_t count) { claimed_.reserve(count); }
   // A consumer was made for it, or the group's position was moved.
   void count_change() { ++changes_; }
 
@@ -155,6 +157,7 @@ class ClaimArguments {
   // Parses some more. False: an error was replied.
   bool parse_some(Context& context, uint64_t budget) {
     if (at_ == kIdsAt && !parse_idle(context)) return false;
+    if (at_ == kIdsAt) ids.reserve(context.argc() - kIdsAt);
     for (; at_ < context.argc() && budget > 0; ++at_, --budget) {
       std::optional<StreamId> id = parse_stream_id(context.arg(at_), 0);
       if (!id) break;
@@ -210,6 +213,7 @@ class ClaimIds final : public SlicedWork {
       log_group_position(context, key.name, group);
       claimer_.count_change();
     }
+    claimer_.expect(arguments_.ids.size());
     has_begun_ = true;
     return true;
   }
@@ -289,12 +293,14 @@ bool parse_auto_claim(Context& context, AutoClaim& arguments) {
 // The reply begins with the place where the next call goes on, so first all is claimed.
 class ClaimRange final : public SlicedWork {
  public:
-  ClaimRange(Context& context, const AutoClaim& arguments)
+  ClaimRange(Context& context, const AutoClaim& arguments, uint64_t pending_count)
       : how_(arguments.how),
         next_(arguments.start),
         count_left_(arguments.count),
         attempts_left_(arguments.count * kAttemptsForEach),
-        claimer_(context) {}
+        claimer_(context) {
+    claimer_.expect(std::min(arguments.count, pending_count));
+  }
   bool step(Context& context) override { return run(context, kClaimedInSlice); }
 
   bool run(Context& context, uint64_t budget) {
@@ -512,7 +518,7 @@ void xautoclaim(Context& context) {
   if (!find_or_create_consumer(context, key, *group, context.arg(3))) return;
   const bool is_sliced =
       arguments.count > kClaimedInSlice && group->pending_count() > kClaimedInSlice && context.may_slice();
-  auto work = std::make_unique<ClaimRange>(context, arguments);
+  auto work = std::make_unique<ClaimRange>(context, arguments, group->pending_count());
   if (is_sliced) return context.slice(std::move(work), {{.arg = 1, .is_exclusive = true}});
   work->run(context, UINT64_MAX);
 }

@@ -92,6 +92,7 @@ bool parse_end(Context& context, size_t i, StreamId& id) {
 }
 
 bool IdArguments::parse_some(Context& context, uint64_t budget) {
+  if (ids_.empty()) ids_.reserve(end_ - next_);  // to grow in the end would move 16 MB in one slice
   for (; next_ < end_ && budget > 0; --budget) {
     StreamId id;
     if (!parse_id(context, next_++, id)) return false;
