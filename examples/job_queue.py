@@ -6,7 +6,8 @@
 
 Producers push jobs to the list `jobs`. A worker takes one with BLMOVE, which puts it into the worker's own list in
 the same step, so a job is always in exactly one list: a worker that dies in the middle loses nothing. It says that
-it is alive with a key that expires; whoever finds a list whose worker is gone moves the jobs back.
+it is alive with a key that expires; whoever finds a list whose worker is gone moves the jobs back. A worker that was
+only slow has its job done twice, so jobs must bear that.
 
 The program ends with 0 if every job was done, although a third of the workers died over one.
 """
@@ -84,7 +85,8 @@ def run(connect):
     left = [key for key in ("jobs", *map(own_list, range(WORKERS))) if client.exists(key)]
     print(f"{client.scard('done')} of {JOBS} jobs done, {client.get('times done')} times; "
           f"{moved} brought back from the dead; left over: {left or 'nothing'}")
-    return client.scard("done") == JOBS and int(client.get("times done")) == JOBS and moved > 0 and not left
+    times = int(client.get("times done"))
+    return client.scard("done") == JOBS and JOBS <= times <= JOBS + moved and moved > 0 and not left
 
 
 def main():
