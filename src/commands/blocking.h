@@ -32,6 +32,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "keyspace/waiters.h"
@@ -58,6 +59,8 @@ class BlockedCommand {
   virtual void time_out(Reply& reply);
 };
 
+inline constexpr uint64_t kUntilLogEnds = UINT64_MAX;
+
 struct BlockRequest {
   std::unique_ptr<BlockedCommand> command;
   int64_t timeout_ms = 0;  // from now on; 0: for ever
@@ -67,9 +70,9 @@ struct BlockRequest {
   WaitWish wish = {Type::kList};
   bool needs_all_keys = false;    // to serve it, the shards of all its keys must be held (BLMOVE)
   int64_t wake_at_ms = kNeverMs;  // the lowest of the keys' wake_at_ms()
-  // WAITAOF: the wait ends, as by the timeout, when the log is durable up to this sequence; 0: not thereby.
-  // Such a command has no keys: last_key is 0.
-  uint64_t until_durable = 0;
+  // The wait ends, as by the timeout, when the log is durable up to this sequence (WAITAOF), or is off
+  // (CONFIG SET appendonly no). Such a command has no keys: last_key is 0.
+  std::optional<uint64_t> until_durable = std::nullopt;
 };
 
 // A changed key that somebody waits for.

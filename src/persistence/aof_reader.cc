@@ -56,7 +56,11 @@ Result<Manifest> find_manifest(FileSystem& fs, const AofLocation& location, bool
     return manifest;
   }
   if (manifest.error().code != Errc::kNotFound) return manifest;
-  TRY(refuse_orphans(fs, location));
+  if (exists(fs, location.beginning_path())) {
+    if (may_upgrade) TRY(remove_unbegun(fs, location));
+  } else {
+    TRY(refuse_orphans(fs, location));
+  }
   if (!has_old) return manifest;
   if (may_upgrade) {
     TRY(ensure_log_directory(fs, location));

@@ -324,6 +324,27 @@ bool LogWriter::resume(File file, uint64_t size, uint64_t salt) {
   return true;
 }
 
+void LogWriter::begin_anew() {
+  detach();
+  next_sequence_ = ring_.taken();
+  next_position_ = position();
+  written_sequence_.store(next_sequence_, std::memory_order_release);
+  durable_sequence_.store(next_sequence_, std::memory_order_release);
+  durable_position_.store(position(), std::memory_order_relaxed);
+  stop_at(next_sequence_);
+  failed_.store(false, std::memory_order_release);
+}
+
+void LogWriter::detach() {
+  discard(Discard::kAll);
+  file_.close();
+  pages_.clear();
+  end_ = 0;
+  file_bytes_.store(0, std::memory_order_relaxed);
+  filled_to_.store(0, std::memory_order_relaxed);
+  filler_is_given_up_ = true;  // until there is a file again
+}
+
 void LogWriter::discard(Discard what) {
   for (LogRing::Record record; ring_.peek(record); ring_.take(record)) {
     // As in write_batch(): whoever appended behind the mark entered its shard after it was set.

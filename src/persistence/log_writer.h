@@ -37,7 +37,7 @@ static_assert(kWriteBytesMax > kInlineRecordBytes);
 
 struct PrefillOptions {
   uint64_t after_batches = 64;       // begins, and goes on after a large record, after so many small batches
-  uint64_t ahead_bytes = 16 << 20;    // as far ahead of the writer
+  uint64_t ahead_bytes = 16 << 20;   // as far ahead of the writer
   uint64_t chunk_bytes = 4 << 20;    // written, then synced, before the next
   uint64_t piece_bytes = 128 << 10;  // written at once: the lock is held for as long; whole pages
 };
@@ -64,6 +64,12 @@ class LogWriter {
   // holds what was appended up to the mark. False: there is no mark, or what was appended behind it had to be
   // thrown away; then nothing has changed.
   bool resume(File file, uint64_t size, uint64_t salt);
+
+  // There is no file: what was appended counts as done, what failed is forgotten, and nothing behind it is
+  // written before attach() and stop_at(kNever). While all shards are held.
+  void begin_anew();
+  // Closes the file and throws away what was not written. Nobody appends any more.
+  void detach();
 
   // Writes everything complete. Success when there was nothing, or the log had failed before.
   Status write_complete();

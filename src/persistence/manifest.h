@@ -47,6 +47,8 @@ struct AofLocation {
   std::string manifest_path() const { return path_of(append_filename + ".manifest"); }
   // There while the log is in doubt: a sync of it has failed (oplog.h).
   std::string doubt_path() const { return path_of(append_filename + ".in-doubt"); }
+  // There while a first log begins beside running traffic: what lies here without a manifest never counted.
+  std::string beginning_path() const { return path_of(append_filename + ".beginning"); }
   std::string old_style_path() const { return directory + "/" + append_filename; }
 };
 

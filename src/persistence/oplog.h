@@ -93,6 +93,9 @@ class OpLog {
   // opens a new increment and stores the manifest. A log in doubt changes nothing, and has failed.
   static Result<std::unique_ptr<OpLog>> open(FileSystem& fs, const AofLocation& location,
                                              const OpLogOptions& options, const AofReport& recovered);
+  // A log that is off: nothing is on disk, and nobody appends before begin(). start() it as any other.
+  static Result<std::unique_ptr<OpLog>> make_off(FileSystem& fs, const AofLocation& location,
+                                                 const OpLogOptions& options);
   ~OpLog();  // stop() first, or what was not written is gone
   OpLog(const OpLog&) = delete;
   OpLog& operator=(const OpLog&) = delete;
@@ -145,6 +148,19 @@ class OpLog {
   // Ends the current increment (written and synced) and continues in a new one. kReadOnly after a failure:
   // then only a fresh generation, with a base of its own, may follow.
   Status rotate();
+
+  // Beginning and ending beside running traffic (CONFIG SET appendonly). While it begins everything is as
+  // usual but that no manifest names the increment: what is durable there does not count yet.
+  enum class Standing : uint8_t { kOff, kBeginning, kInForce };
+  Standing standing() const;
+  // Durable, in a log that counts, or counted until it was ended.
+  bool is_durable(uint64_t sequence) const;
+  // Off, and all shards are held: whoever enters one afterwards may append. A rewrite must follow soon; the
+  // log is in force when that has adopted a base. If it fails, end() it.
+  void begin();
+  // Nobody appends any more, nor rewrites: writes, syncs and seals what was appended; undoes a beginning.
+  // Then it is off, and what was not durable never will be. Blocks.
+  Status end();
 
   // A rewrite (oplog_rewrite.h). While all shards are held: the next rotate() ends the increment exactly
   // here. Until then nothing behind the mark is written, so it must follow soon. After a failure the mark is

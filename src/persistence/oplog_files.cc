@@ -66,6 +66,70 @@ Result<File> create_increment(FileSystem& fs, const AofLocation& location, uint6
   return file;
 }
 
+namespace {
+
+// Where the increments can end at most: a batch's body is shorter than what it takes of the file.
+Result<uint64_t> end_of_log_max(FileSystem& fs, const AofLocation& location, const Manifest& manifest) {
+  uint64_t position = 0;
+  for (const ManifestFile& increment : manifest.increments) {
+    Result<File> file = fs.open(location.path_of(increment.name), OpenMode::kRead);
+    if (!file) continue;  // the base that comes makes it superfluous
+    char line[kOpeningBytes];
+    LogOpening opening;
+    TRY_ASSIGN(const size_t got, file->read_at(0, line));
+    if (got == sizeof line && parse_opening(Bytes(line, got), opening)) position = opening.position;
+    TRY_ASSIGN(const uint64_t bytes, file->size());
+    position += bytes;
+  }
+  return position;
+}
+
+}  // namespace
+
+Result<BeginningLog> prepare_beginning(FileSystem& fs, const AofLocation& location, uint64_t position_min) {
+  TRY(ensure_log_directory(fs, location));
+  TRY(remove_snapshot_leftovers(fs, location.path_of(location.append_filename)));
+  BeginningLog log{.position = position_min};
+  Result<Manifest> old = load_manifest(fs, location);
+  if (old) {
+    log.manifest = std::move(*old);
+    log.seq = log.manifest.next_increment_seq();
+    TRY_ASSIGN(const uint64_t end, end_of_log_max(fs, location, log.manifest));
+    log.position = std::max(log.position, end);
+    return log;
+  }
+  if (old.error().code != Errc::kNotFound) return std::unexpected(old.error());
+  TRY(remove_unbegun(fs, location));
+  // The increment's creation makes it durable.
+  TRY(fs.open(location.beginning_path(), OpenMode::kCreate));
+  // Not 1: where a real Redis finds no manifest it appends to that file, whatever is in it.
+  log.seq = 2;
+  return log;
+}
+
+Status remove_unbegun(FileSystem& fs, const AofLocation& location) {
+  if (!fs.info(location.beginning_path())) return {};
+  TRY_ASSIGN(const std::vector<std::string> names, fs.list(location.log_directory()));
+  for (const std::string& name : names) {
+    if (is_numbered_log_file(location, name)) TRY(fs.remove(location.path_of(name)));
+  }
+  TRY(fs.sync_directory(location.log_directory()));  // before the mark
+  return fs.remove(location.beginning_path());
+}
+
+void undo_beginning(FileSystem& fs, const AofLocation& location, uint64_t seq) {
+  const Result<Manifest> manifest = load_manifest(fs, location);
+  if (!manifest && manifest.error().code == Errc::kNotFound) {
+    static_cast<void>(remove_unbegun(fs, location));  // or the next start
+    return;
+  }
+  const std::string name = increment_name(location, seq);
+  const auto is_it = [&](const ManifestFile& file) { return file.name == name; };
+  // A manifest that could not be synced may be in its place.
+  if (!manifest || std::ranges::any_of(manifest->increments, is_it)) return;
+  static_cast<void>(fs.remove(location.path_of(name)));
+}
+
 Result<StartedLog> start_new_increment(FileSystem& fs, const AofLocation& location,
                                        const AofReport& recovered, uint64_t salt,
                                        const LogRetention& retention) {
@@ -95,6 +159,7 @@ Result<StartedLog> start_new_increment(FileSystem& fs, const AofLocation& locati
     (void)fs.remove(location.path_of(file.name));  // left behind, it costs space and nothing else
   }
   TRY(remove_orphans(fs, location, log.manifest));
+  if (fs.info(location.beginning_path())) TRY(fs.remove(location.beginning_path()));
   return log;
 }
 

@@ -28,6 +28,19 @@ Status sync_log_files(FileSystem& fs, const AofLocation& location, const Manifes
 Result<File> create_increment(FileSystem& fs, const AofLocation& location, uint64_t seq,
                               const LogOpening& opening);
 
+// A log that begins beside running traffic (OpLog::begin).
+struct BeginningLog {
+  Manifest manifest;  // of the log that was here before; empty when there was none
+  uint64_t seq = 0;   // of the first increment
+  uint64_t position = 0;
+};
+// Removes what earlier attempts left. `position` is not below `position_min`, nor where the old log can end.
+Result<BeginningLog> prepare_beginning(FileSystem& fs, const AofLocation& location, uint64_t position_min);
+// Removes increment `seq`, unless the manifest names it.
+void undo_beginning(FileSystem& fs, const AofLocation& location, uint64_t seq);
+// Where there is no manifest, but the mark of a log that was beginning: its files never counted.
+Status remove_unbegun(FileSystem& fs, const AofLocation& location);
+
 struct StartedLog {
   Manifest manifest;
   File increment;

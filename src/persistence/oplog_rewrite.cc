@@ -170,6 +170,12 @@ void remove_files(FileSystem& fs, const AofLocation& location, const std::vector
   }
 }
 
+bool is_numbered_log_file(const AofLocation& location, Bytes name) {
+  const std::string head = location.append_filename + ".";
+  return number_between(name, head, ".base.rdb") != 0 || number_between(name, head, ".base.aof") != 0 ||
+         number_between(name, head, ".incr.aof") != 0;
+}
+
 Status remove_orphans(FileSystem& fs, const AofLocation& location, const Manifest& manifest) {
   const Result<std::vector<std::string>> names = fs.list(location.log_directory());
   if (!names) return {};

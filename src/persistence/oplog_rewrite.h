@@ -12,6 +12,9 @@
 // state at P, and with it everything that the failed log may have lost; log.resume() creates an increment
 // that begins at P, lets the manifest name these two, and the log goes on. Writes are refused until then.
 //
+// A log that CONFIG SET appendonly begins takes the steps of a rewrite, too; begin() stands in the place of
+// mark_rotation(), and rotate() creates the first increment, which no manifest names before adopt_base().
+//
 // Until the manifest is stored the log is the old base with all increments; afterwards the new base with
 // those from P on. Both say the same, so a crash anywhere between loses nothing. What is left over is removed
 // at the next start: temporary files by their name (rdb_snapshot.h), files of `history` that are not kept,
@@ -65,6 +68,9 @@ Result<Manifest> replace_base(FileSystem& fs, const AofLocation& location, const
 // it stays failed. Blocks.
 Result<RdbSaveReport> resume_log(FileSystem& fs, const AofLocation& location, OpLog& log,
                                  RdbSnapshot& snapshot);
+
+// A base or an increment by its name, of whatever generation.
+bool is_numbered_log_file(const AofLocation& location, Bytes name);
 
 // At start, and by resume(): bases and increments that belong to no generation any more. Nothing is removed
 // when the manifest names no increment.

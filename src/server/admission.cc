@@ -114,6 +114,12 @@ bool Dispatcher::admit(Connection& connection, const ParsedCommand& parsed,
     reject(session, reply, &command, text);
     return false;
   }
+  if ((alerts & kAlertLogOff) && session.durability_now == Durability::kDisk &&
+      ((command.flags & kWrite) || transaction_writes)) {
+    reject(session, reply, &command,
+           "MISCONF The append only file was turned off: CLIENT DURABILITY DISK cannot be kept");
+    return false;
+  }
   if ((alerts & kAlertSaveFailed) && ((command.flags & kWrite) || transaction_writes)) {
     reject(session, reply, &command,
            "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. "

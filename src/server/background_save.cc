@@ -128,6 +128,7 @@ struct BackgroundSave::Run {
   AofLocation location;  // of a rewrite
   LogRetention retention;
   bool resumes = false;  // a log that has failed
+  bool begins = false;   // a log
 };
 
 BackgroundSave::BackgroundSave(Server& server)
@@ -137,7 +138,8 @@ BackgroundSave::~BackgroundSave() { abandon(); }
 
 bool BackgroundSave::begin(Kind kind) {
   if (running() != Kind::kNone) return false;
-  OpLog* log = server_.log();
+  LogSwitch& log_switch = server_.log_switch();
+  if (kind == Kind::kRewrite && log_switch.must_end_first()) return false;
   const Options& o = server_.options();
   RdbSaveOptions options = rdb_save_options(o);
   options.aux.aof_base = kind == Kind::kRewrite;
@@ -153,11 +155,20 @@ bool BackgroundSave::begin(Kind kind) {
   run->target = o.dump_file;
   run->location = {AofLocation().directory, o.append_directory, o.append_file};
   run->retention = {static_cast<uint64_t>(o.log_retention_s), static_cast<uint64_t>(now_s())};
+  run->begins = kind == Kind::kRewrite && log_switch.waits_to_begin();
+  if (run->begins) {
+    if (const Status begun = log_switch.begin(); !begun) {
+      log_warning(fmt::format("Can't begin an append only file: {}", describe(begun.error())));
+      return false;
+    }
+  }
+  OpLog* log = server_.log();
   // Before the mark: a log that fails in between fails this rewrite.
-  run->resumes = kind == Kind::kRewrite && log != nullptr && log->failed();
+  run->resumes = kind == Kind::kRewrite && log != nullptr && !run->begins && log->failed();
   if (run->resumes) resumption_.attempt_begins();
   run->snapshot.begin();
-  if (kind == Kind::kRewrite && log != nullptr) log->mark_rotation();
+  if (kind == Kind::kRewrite && log != nullptr && !run->begins) log->mark_rotation();
+  if (kind == Kind::kRewrite) log_switch.rewrite_began();
   log_notice(fmt::format("Background {} started by pid {}", name_of(kind), process_id()));
   {
     std::scoped_lock guard(mutex_);
@@ -188,6 +199,7 @@ void BackgroundSave::run_thread(Run& run) {
   const Status status = report ? Status() : std::unexpected(report.error());
   is_save ? end_save(run, status) : end_rewrite(run, status);
   if (run.resumes) end_resumption(status);
+  if (!is_save) server_.log_switch().rewrite_ended(run.begins, status.has_value());
   has_written_.store(true, std::memory_order_release);
 }
 
@@ -293,6 +305,7 @@ void BackgroundSave::cron(int64_t now) {
 void BackgroundSave::start_what_is_due(int64_t now) {
   if (rewrite_scheduled_.exchange(false)) return start_soon(Kind::kRewrite);
   if (resumption_is_due()) return start_soon(Kind::kRewrite);
+  if (beginning_is_due(now)) return start_soon(Kind::kRewrite);
   const SaveState& state = server_.save_state();
   const bool may_retry = state.last_ok || now - state.last_try_s >= kSaveRetryS;
   if (may_retry && save_scheduled_.exchange(false)) return start_soon(Kind::kSave);
@@ -310,7 +323,22 @@ void BackgroundSave::start_soon(Kind kind) {
 
 bool BackgroundSave::resumption_is_due() {
   const OpLog* log = server_.log();
-  return log != nullptr && log->failed() && resumption_.is_due(log->failure(), monotonic_ms());
+  const bool is_resumable = log != nullptr && log->failed() && !server_.log_switch().must_end_first();
+  return is_resumable && resumption_.is_due(log->failure(), monotonic_ms());
+}
+
+// After failures the next attempt comes later and later, but never so late as that of a mere rewrite.
+bool BackgroundSave::beginning_is_due(int64_t now) const {
+  const LogSwitch& log_switch = server_.log_switch();
+  if (!log_switch.waits_to_begin() || log_switch.must_end_first()) return false;
+  const uint64_t failures = std::min<uint64_t>(rewrite_failures_, 5);
+  const int64_t delay_s = failures == 0 ? 0 : int64_t{1} << (failures - 1);
+  return now - rewrite_tried_s_ >= delay_s;
+}
+
+bool BackgroundSave::waits_after_failures(int64_t now) const {
+  const uint64_t failures = rewrite_failures_;
+  return failures >= kRewriteFailuresWithoutDelay && now - rewrite_tried_s_ < rewrite_delay_s(failures);
 }
 
 bool BackgroundSave::rewrite_is_due(int64_t now) const {
@@ -325,8 +353,8 @@ bool BackgroundSave::rewrite_is_due(int64_t now) const {
   const double growth = static_cast<double>(stats.current_bytes - base) * 100 / static_cast<double>(base);
   if (growth < static_cast<double>(percentage)) return false;
   const uint64_t failures = rewrite_failures_;
+  if (waits_after_failures(now)) return false;
   if (failures >= kRewriteFailuresWithoutDelay) {
-    if (now - rewrite_tried_s_ < rewrite_delay_s(failures)) return false;
     log_warning(fmt::format("Background AOF rewrite has repeatedly failed {} times, trying again", failures));
   }
   log_notice(fmt::format("Starting automatic rewriting of AOF on {:.0f}% growth", growth));
@@ -336,6 +364,11 @@ bool BackgroundSave::rewrite_is_due(int64_t now) const {
 void BackgroundSave::cancel_save() {
   std::scoped_lock guard(mutex_);
   if (run_ && run_->kind == Kind::kSave) run_->snapshot.cancel();
+}
+
+void BackgroundSave::cancel_rewrite() {
+  std::scoped_lock guard(mutex_);
+  if (run_ && run_->kind == Kind::kRewrite) run_->snapshot.cancel();
 }
 
 void BackgroundSave::abandon() {

@@ -41,6 +41,8 @@ class BackgroundSave {
   // While all shards are held: the dump that is being written, if any, will not take the place of one that
   // the caller is about to write.
   void cancel_save();
+  // The rewrite that is running, if any, is given up, unless its base is in place already. Any thread.
+  void cancel_rewrite();
   // The loops have stopped: gives the running one up. No file of it remains. What the loops may still hold of
   // it lives as long as this object.
   void abandon();
@@ -82,6 +84,8 @@ class BackgroundSave {
   void end_resumption(const Status& status);
   bool rewrite_is_due(int64_t now_s) const;
   bool resumption_is_due();
+  bool beginning_is_due(int64_t now_s) const;
+  bool waits_after_failures(int64_t now_s) const;
 
   Server& server_;
   mutable std::mutex mutex_;  // run_ against those who look at it

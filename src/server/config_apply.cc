@@ -53,18 +53,17 @@ std::string apply_directory(Server& server) {
   return {};
 }
 
-// Starting a log on a database that has data needs a base of that data first, which comes with rewriting.
 std::string apply_append_only(Server& server) {
-  bool is_on = server.log() != nullptr;
-  if (is_on == server.options().append_only) return {};
-  return "appendonly cannot be changed while the server runs yet: set it in the configuration and restart";
+  if (server.options().append_only) return server.log_switch().turn_on();
+  server.log_switch().turn_off();
+  return {};
 }
 
 std::string apply_sync_policy(Server& server) {
   SyncPolicy policy = server.options().append_sync;
   if (OpLog* log = server.log()) {
     log->set_policy(policy);
-    server.note_log_state();
+    server.log_switch().note_state();
   }
   return {};
 }

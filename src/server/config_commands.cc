@@ -2,10 +2,12 @@
 
 #include <mutex>
 
+#include "base/assert.h"
+#include "commands/blocking.h"
 #include "commands/context.h"
+#include "commands/help.h"
 #include "server/client_list.h"
 #include "server/config.h"
-#include "commands/help.h"
 #include "server/server.h"
 #include "server/server_tables.h"
 #include "server/worker.h"
@@ -27,16 +29,28 @@ void get(Context& context) {
   }
 }
 
+class BlockedUntilLogEnds final : public BlockedCommand {
+ public:
+  void serve(Context&, const Key&) override { STRATA_ASSERT(false, "CONFIG waits for no key"); }
+  void time_out(Reply& reply) override { reply.ok(); }
+};
+
 // Runs while all shards are held, because handlers read the limits of encodings there without a lock.
 void set(Context& context) {
   if (context.argc() % 2 != 0) return context.syntax_error();
   Server& server = *context.session()->server;
   const Options& o = server.options();
   std::lock_guard lock(server.configuration_mutex());
+  const bool was_ending = server.log_switch().is_ending();
   bool may_protected =
       o.enable_protected_configs || (o.enable_protected_configs_local && is_local(*context.session()));
   auto done = server.configuration().set(context.args().subspan(2), &server, may_protected);
-  done ? context.reply().ok() : context.reply().error(done.error());
+  if (!done) return context.reply().error(done.error());
+  // The reply to "appendonly no" comes when the log is synced, as with Redis.
+  const bool waits = server.log_switch().is_ending() && !was_ending && context.may_block();
+  if (!waits) return context.reply().ok();
+  context.block(
+      {.command = std::make_unique<BlockedUntilLogEnds>(), .last_key = 0, .until_durable = kUntilLogEnds});
 }
 
 void rewrite(Context& context) {

@@ -128,18 +128,26 @@ void Connection::wait_for_log(uint64_t from_byte, uint64_t sequence) {
 }
 
 bool Connection::is_met(const Mark& mark) const {
-  const OpLog& log = *worker_.server().log();
+  const OpLog& log = *worker_.server().log_switch().last_log();
   switch (mark.level) {
     case Durability::kNone:
       return true;
     case Durability::kMemory:
       return mark.sequence <= log.written_sequence();
     case Durability::kDisk:
-      return mark.sequence <= log.durable_sequence();
+      return log.is_durable(mark.sequence);
     case Durability::kPolicy:
       break;
   }
-  return mark.sequence <= log.acknowledged_sequence();
+  if (mark.sequence <= log.acknowledged_sequence()) return true;
+  // A log that could not be begun never counted.
+  return log.failed() && log.standing() == OpLog::Standing::kBeginning;
+}
+
+// What it still waits for will not come.
+bool Connection::waits_in_vain() const {
+  const OpLog& log = *worker_.server().log_switch().last_log();
+  return log.failed() || log.standing() == OpLog::Standing::kOff;
 }
 
 bool Connection::is_log_wait_over() const { return marks_.empty() || is_met(marks_.front()); }
@@ -155,7 +163,7 @@ void Connection::flush() {
   if (closing_ || is_send_pending_ || is_draining_) return;
   uint64_t sendable = sendable_bytes();
   if (!marks_.empty()) {
-    if (worker_.server().log()->failed()) return fail_log_waiters();
+    if (waits_in_vain()) return fail_log_waiters();
     worker_.wait_for_log(*this);
   }
   if (sendable == 0) {

@@ -95,6 +95,7 @@ class Connection final : private SendCompletion, private Foresight {
     Durability level;
   };
   bool is_met(const Mark& mark) const;
+  bool waits_in_vain() const;
   // Waits for resume().
   struct Resumption final : public Operation, public PostedWork {
     explicit Resumption(Connection& connection) : connection_(connection) {}

@@ -9,12 +9,12 @@
 #include <thread>
 
 #include "commands/context.h"
+#include "commands/help.h"
 #include "persistence/rdb_writer.h"
 #include "platform/file_system.h"
 #include "server/client_list.h"
 #include "server/debug_digest.h"
 #include "server/debug_reload.h"
-#include "commands/help.h"
 #include "server/server.h"
 #include "server/server_tables.h"
 #include "text/ascii.h"

@@ -105,7 +105,8 @@ std::expected<void, std::string> reload_dump(Server& server, const ReloadOptions
 // Nobody appends while all shards are held, so the log on disk is whole once it is synced.
 std::expected<void, std::string> reload_log(Server& server) {
   OpLog* log = server.log();
-  if (!log) return std::unexpected("ERR DEBUG LOADAOF needs 'appendonly yes'");
+  if (!log || log->standing() != OpLog::Standing::kInForce)
+    return std::unexpected("ERR DEBUG LOADAOF needs 'appendonly yes'");
   int64_t deadline_us = system_clock().monotonic_us() + kSyncWaitUs;
   log->commit_inline();
   log->request_sync(log->appended_sequence());

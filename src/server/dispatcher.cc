@@ -299,6 +299,7 @@ void Dispatcher::run_single_shard(Connection& connection, std::span<const Parsed
     }
   }
   shard.set_now(now_ms());
+  context_.set_sink(server_.sink());  // it changes only while all shards are held
   uint64_t sequence = run_entered(command, parsed.args, parsed.canonical ? parsed.raw : Bytes(), prepared.key,
                                   db, now_ms(), connection.reply(), &session);
   if (sequence > 0) shard.last_sequence = session.last_write_sequence = sequence;
@@ -373,6 +374,7 @@ void Dispatcher::run_multi_shard(Connection& connection, const ParsedCommand& pa
     latch->waiters.push_back(&job);
     return leave_all(shards);
   }
+  context_.set_sink(server_.sink());
   uint64_t sequence = run_held(command, parsed.args, parsed.canonical ? parsed.raw : Bytes(), {}, shards, db,
                                now_ms(), connection.reply(), &session);
   if (context_.has_sliced()) {
@@ -523,10 +525,11 @@ uint64_t Dispatcher::settle_sequence(const ShardSet& held, uint64_t sequence, Se
 uint64_t Dispatcher::awaited_sequence(const Session& session, uint64_t own, uint64_t seen) const {
   const Durability level = session.durability_now;
   if (level == Durability::kPolicy) [[likely]]
-    return server_.replies_wait_for_disk() ? seen : own;
+    return server_.log_switch().replies_wait_for_disk() ? seen : own;
   if (level == Durability::kNone) return 0;
   if (level == Durability::kMemory) return own;
-  return server_.alerts() & kAlertLogFailed ? own : seen;
+  const OpLog* log = server_.log_switch().last_log();
+  return log && log->failed() ? own : seen;
 }
 
 uint64_t Dispatcher::run_timed(const RegisteredCommand& command, std::span<const Bytes> args,

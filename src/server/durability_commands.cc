@@ -40,21 +40,26 @@ class BlockedWait final : public BlockedCommand {
 // How far the log is when the wait ends, whatever ended it.
 class BlockedWaitAof final : public BlockedCommand {
  public:
-  BlockedWaitAof(OpLog* log, uint64_t sequence, bool waits_for_log)
-      : log_(log), sequence_(sequence), waits_for_log_(waits_for_log) {}
+  BlockedWaitAof(const LogSwitch& log_switch, uint64_t sequence, bool waits_for_log)
+      : log_switch_(log_switch), sequence_(sequence), waits_for_log_(waits_for_log) {}
   void serve(Context&, const Key&) override { STRATA_ASSERT(false, "WAITAOF waits for no key"); }
   void time_out(Reply& reply) override {
-    if (waits_for_log_ && !is_durable() && log_->failed())
+    const OpLog* log = log_switch_.last_log();
+    if (waits_for_log_ && !is_durable() && log && log->failed())
       return reply.error(
           "MISCONF Errors writing to the AOF file: earlier writes are not known to be durable");
     reply.array(2);
     reply.integer(is_durable() ? 1 : 0);
     reply.integer(0);
   }
-  bool is_durable() const { return log_ && log_->durable_sequence() >= sequence_; }
+  // Where the log is only wanted yet, what was written before must get into its base.
+  bool is_durable() const {
+    const OpLog* log = log_switch_.last_log();
+    return log && !log_switch_.waits_to_begin() && log->is_durable(sequence_);
+  }
 
  private:
-  OpLog* const log_;
+  const LogSwitch& log_switch_;
   const uint64_t sequence_;
   const bool waits_for_log_;
 };
@@ -80,17 +85,18 @@ void waitaof(Context& context) {
   if (!parse_timeout_ms(context, 3, timeout_ms)) return;
   Session& session = *context.session();
   OpLog* log = session.server->log();
-  if (local == 1 && !log) {
+  const LogSwitch& log_switch = session.server->log_switch();
+  if (local == 1 && !log && !log_switch.is_wanted()) {
     return context.reply().error(
         "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.");
   }
-  auto command = std::make_unique<BlockedWaitAof>(log, session.last_write_sequence, local == 1);
-  const bool is_local_done = local == 0 || command->is_durable() || log->failed();
+  auto command = std::make_unique<BlockedWaitAof>(log_switch, session.last_write_sequence, local == 1);
+  const bool is_local_done = local == 0 || command->is_durable() || (log && log->failed());
   if ((replicas == 0 && is_local_done) || !context.may_block()) return command->time_out(context.reply());
   context.block({.command = std::move(command),
                  .timeout_ms = timeout_ms,
                  .last_key = 0,
-                 .until_durable = replicas == 0 ? session.last_write_sequence : 0});
+                 .until_durable = replicas == 0 ? std::optional(session.last_write_sequence) : std::nullopt});
 }
 
 constexpr const char* kWaitTips = "request_policy:all_shards|response_policy:agg_min";
@@ -134,7 +140,10 @@ void client_durability(Context& context) {
   const std::optional<Durability> level = parse_level(context.arg(context.argc() - 1));
   if (!level) return context.syntax_error();
   Session& session = *context.session();
-  if (*level == Durability::kDisk && !session.server->options().append_only)
+  Server& server = *session.server;
+  const bool is_loading = server.alerts() & kAlertLoading;
+  const bool has_log = server.sink() || (is_loading && server.options().append_only);
+  if (*level == Durability::kDisk && !has_log)
     return context.reply().error("ERR CLIENT DURABILITY DISK cannot be used when appendonly is disabled.");
   if (is_next) {
     session.durability_next = *level;

@@ -51,9 +51,10 @@ void info_persistence(InfoText& out, const InfoSource& source) {
   out.line("rdb_last_cow_size", 0);
   out.line("rdb_last_load_keys_expired", 0);
   out.line("rdb_last_load_keys_loaded", server.loading().loaded_keys.load());
-  out.line("aof_enabled", log ? 1 : 0);
+  out.line("aof_enabled", server.log_switch().is_wanted() ? 1 : 0);
   out.line("aof_rewrite_in_progress", progress.kind == kRewrite ? 1 : 0);
-  out.line("aof_rewrite_scheduled", server.background_save().rewrite_scheduled() ? 1 : 0);
+  const bool waits_to_begin = server.log_switch().waits_to_begin();
+  out.line("aof_rewrite_scheduled", server.background_save().rewrite_scheduled() || waits_to_begin ? 1 : 0);
   out.line("aof_last_rewrite_time_sec", rewrite.last_duration_s);
   out.line("aof_current_rewrite_time_sec", progress.kind == kRewrite ? running_s : -1);
   out.line("aof_last_bgrewrite_status", ok_or_err(rewrite.last_ok));

@@ -151,19 +151,14 @@ Status Loader::load_log() {
     }
   }
   if (read_only_) return {};
-  OpLogOptions log_options;
-  log_options.policy = o.append_sync;
-  log_options.salt = server_.log_salt();
-  log_options.names_times = o.log_names_times();
-  log_options.retention_s = static_cast<uint64_t>(o.log_retention_s);
   failed_file_ = location.log_directory();
   began_us = system_clock().monotonic_us();
-  auto log = OpLog::open(real_file_system(), location, log_options, report);
+  auto log = OpLog::open(real_file_system(), location, log_options(server_), report);
   if (!log) return std::unexpected(log.error());
   // Syncs that wait behind others' on a busy disk are the one thing here that takes long.
   if (const double took_s = seconds_since(began_us); took_s >= kSlowOpeningSeconds)
     log_warning(fmt::format("Syncing the log and opening a new increment took {:.3f} seconds", took_s));
-  server_.open_log(std::move(*log));
+  server_.log_switch().open(std::move(*log));
   return {};
 }
 

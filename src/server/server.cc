@@ -16,7 +16,6 @@
 #include "server/connection.h"
 #include "server/loader.h"
 #include "server/log_lines.h"
-#include "server/log_sink.h"
 #include "server/slow_log.h"
 
 namespace strata {
@@ -40,6 +39,7 @@ uint32_t shard_count_for(const Options& options, uint32_t threads) {
 Server::Server(std::unique_ptr<Configuration> configuration)
     : configuration_(std::move(configuration)),
       slow_log_(std::make_unique<SlowLog>()),
+      log_switch_(*this),
       background_save_(std::make_unique<BackgroundSave>(*this)) {}
 
 Server::~Server() = default;
@@ -228,18 +228,7 @@ void Server::load_and_open() {
     }
     return;
   }
-  if (OpLog* log = log_.get()) {
-    log->set_on_progress([this] {
-      const bool is_noted = (alerts() & kAlertLogFailed) != 0;
-      if (log_->failed() != is_noted) note_log_state();
-      for (auto& worker : workers_) worker->log_progressed();
-    });
-    log->set_on_no_filler([](const Error& error) {
-      log_warning(fmt::format("The AOF cannot be written ahead: {}. It goes on without; syncs take longer.",
-                              describe(error)));
-    });
-    log->start();
-  }
+  if (log_switch_.log()) log_switch_.start();
   set_alert(kAlertLoading, false);
   log_notice("Server initialized");
   if (bound_port_ != 0)
@@ -249,31 +238,6 @@ void Server::load_and_open() {
   }
   log_notice("Ready to accept connections tcp");
   for (auto& worker : workers_) worker->loop().post([] {});  // housekeeping may begin
-}
-
-// While the log has failed writes are refused and reads go on: what they could wait for does not come. Each
-// change is followed by a call, and the last call sees the last change.
-void Server::note_log_state() {
-  std::lock_guard lock(log_state_mutex_);
-  const bool failed = log_->failed();
-  const bool is_noted = (alerts() & kAlertLogFailed) != 0;
-  // First: a write that is let in waits for the disk.
-  replies_wait_for_disk_.store(!failed && log_->policy() == SyncPolicy::kAlways, std::memory_order_relaxed);
-  if (failed == is_noted) return;
-  set_alert(kAlertLogFailed, failed);
-  if (!failed) return log_warning("The AOF was begun afresh and is in order. Writes are accepted again.");
-  log_warning(fmt::format(
-      "Error writing to the AOF: {}. Writes are refused until it has been begun afresh, which is tried "
-      "again and again; BGREWRITEAOF tries at once.",
-      describe(log_->failure())));
-}
-
-void Server::open_log(std::unique_ptr<OpLog> log) {
-  log_ = std::move(log);
-  log_sink_ = std::make_unique<LogSink>(*log_);
-  note_log_state();
-  open_log_.store(log_.get(), std::memory_order_release);
-  open_sink_.store(log_sink_.get(), std::memory_order_release);
 }
 
 void Server::accept(Socket socket, bool is_unix) {
@@ -439,7 +403,7 @@ Status Server::save_held() {
 
 size_t Server::used_memory() const {
   size_t bytes = keyspace_->used_bytes() + output_memory_bytes();
-  if (OpLog* log = open_log_.load(std::memory_order_acquire)) bytes += log->stats().buffer_bytes;
+  if (OpLog* log = log_switch_.log()) bytes += log->stats().buffer_bytes;
   for (const auto& worker : workers_) bytes += worker->client_bytes();
   return bytes;
 }
@@ -480,8 +444,9 @@ void Server::cron() {
     peak_memory_.store(used, std::memory_order_relaxed);
   uint64_t limit = options().max_memory.load(std::memory_order_relaxed);
   set_alert(kAlertMemory, limit != 0 && used > limit);
-  if (!(alerts() & (kAlertLoading | kAlertStopping)))
-    background_save_->cron(workers_[0]->loop().wall_ms() / 1000);
+  if (alerts() & (kAlertLoading | kAlertStopping)) return;
+  log_switch_.cron();
+  background_save_->cron(workers_[0]->loop().wall_ms() / 1000);
 }
 
 // What is written after this save and before the loops stop is saved by finish().
@@ -519,12 +484,9 @@ int Server::finish() {
   }
   if (!load_failed_ && !(alerts() & kAlertLoading)) {
     log_warning("User requested shutdown...");
-    if (log_) {
-      log_notice("Calling fsync() on the AOF file.");
-      if (Status status = log_->stop(); !status) {
-        log_warning(fmt::format("The AOF could not be synced: {}", describe(status.error())));
-        exit_code = 1;
-      }
+    if (Status status = log_switch_.stop(); !status) {
+      log_warning(fmt::format("The AOF could not be synced: {}", describe(status.error())));
+      exit_code = 1;
     }
     bool is_saved = is_saving_to_stop_ && changes_since_save() == 0;
     if (save_wanted(stop_save_) && !is_saved) {

@@ -16,6 +16,7 @@
 #include "platform/socket.h"
 #include "runtime/listener.h"
 #include "server/background_save.h"
+#include "server/log_switch.h"
 #include "server/options.h"
 #include "server/rates.h"
 #include "server/worker.h"
@@ -38,6 +39,7 @@ enum ServerAlert : uint32_t {
   kAlertStopping = 1 << 3,
   kAlertSaveFailed = 1 << 4,  // stop-writes-on-bgsave-error
   kAlertPassword = 1 << 5,    // requirepass is set: new clients start unauthenticated
+  kAlertLogOff = 1 << 6,      // the log was turned off, and some client wants its writes on disk
 };
 
 // What is being loaded, for INFO and the log.
@@ -78,8 +80,6 @@ class Server {
   // As SHUTDOWN and signals do: saves first if that is wanted, and stops only if it worked. Else the server
   // goes on and calls `refused` on some worker's thread. Called on a worker's thread.
   void save_and_stop(SaveChoice choice, int signal, std::function<void()> refused);
-  // The loader hands over the log that it opened.
-  void open_log(std::unique_ptr<OpLog> log);
   uint64_t log_salt() const { return log_salt_; }
   // A snapshot, with all shards held by the caller. SAVE, and SHUTDOWN.
   Status save_held();
@@ -98,13 +98,10 @@ class Server {
   Registry& registry() { return *registry_; }
   SlowLog& slow_log() { return *slow_log_; }
   std::vector<std::unique_ptr<Worker>>& workers() { return workers_; }
-  // Null while appendonly is off, or still loads. The loading thread sets it while the workers run.
-  OpLog* log() { return open_log_.load(std::memory_order_acquire); }
-  // Under appendfsync always a reply, to a read too, waits for the disk.
-  bool replies_wait_for_disk() const { return replies_wait_for_disk_.load(std::memory_order_relaxed); }
-  // The log has failed, or goes on, or has another policy. Any thread.
-  void note_log_state();
-  EffectSink* sink() { return open_sink_.load(std::memory_order_acquire); }
+  LogSwitch& log_switch() { return log_switch_; }
+  // Null while appendonly is off, or still loads. Changes while the workers run.
+  OpLog* log() { return log_switch_.log(); }
+  EffectSink* sink() { return log_switch_.sink(); }
 
   // Who sees that loading has ended sees what was loaded.
   uint32_t alerts() const { return alerts_.load(std::memory_order_acquire); }
@@ -158,17 +155,12 @@ class Server {
   std::unique_ptr<Registry> registry_;
   std::unique_ptr<Keyspace> keyspace_;
   std::unique_ptr<SlowLog> slow_log_;
-  std::unique_ptr<OpLog> log_;
-  std::unique_ptr<EffectSink> log_sink_;
-  std::atomic<OpLog*> open_log_{nullptr};
-  std::atomic<EffectSink*> open_sink_{nullptr};
+  LogSwitch log_switch_;
   // Its walk may be posted to a loop, so it goes after the loops, and before the shards, whose blobs it pins.
   std::unique_ptr<BackgroundSave> background_save_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::atomic<uint32_t> alerts_{0};
-  std::atomic<bool> replies_wait_for_disk_{false};
-  std::mutex log_state_mutex_;  // whoever notes it
   std::atomic<uint64_t> next_client_id_{0};
   std::atomic<uint32_t> connection_count_{0};
   LoadingProgress loading_;

@@ -24,7 +24,8 @@ void bgrewriteaof(Context& context) {
   if (background.running() == kRewrite) {
     return context.reply().error("ERR Background append only file rewriting already in progress");
   }
-  if (background.running() != kNone || is_in_transaction(context)) {
+  const bool must_wait = server_of(context).log_switch().must_end_first();
+  if (background.running() != kNone || is_in_transaction(context) || must_wait) {
     background.schedule(kRewrite);
     background.forget_rewrite_failures();
     return context.reply().simple("Background append only file rewriting scheduled");

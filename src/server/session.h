@@ -91,10 +91,10 @@ struct Session {
   std::atomic<uint16_t> db{0};
   std::atomic<uint8_t> resp{2};
   Transaction transaction;
-  Durability durability = Durability::kPolicy;       // of the connection
-  Durability durability_next = Durability::kPolicy;  // with kDurabilityNext
-  Durability durability_now = Durability::kPolicy;   // of the command that is being executed, or waits
-  uint64_t last_write_sequence = 0;                  // of the log: this client's own last effect
+  std::atomic<Durability> durability{Durability::kPolicy};  // of the connection
+  Durability durability_next = Durability::kPolicy;         // with kDurabilityNext
+  Durability durability_now = Durability::kPolicy;          // of the command that is being executed, or waits
+  uint64_t last_write_sequence = 0;                         // of the log: this client's own last effect
 
   // For CLIENT LIST and INFO.
   std::string peer_address;  // written before others can see the session

@@ -154,7 +154,7 @@ void QueuedJob::begin_block(Dispatcher& dispatcher, uint64_t sequence) {
   }
   const WaitWish wish = request.wish;
   const int64_t timeout_ms = request.timeout_ms;
-  const uint64_t until_durable = request.until_durable;
+  const std::optional<uint64_t> until_durable = request.until_durable;
   waiter_ = std::make_shared<BlockedWaiter>(connection_.worker(), *this, std::move(request), std::move(keys),
                                             std::move(other_keys));
   wait_for(sequence);
@@ -167,7 +167,7 @@ void QueuedJob::begin_block(Dispatcher& dispatcher, uint64_t sequence) {
   const bool is_unwanted = connection_.closing() || session().kill_requested.load(std::memory_order_seq_cst);
   if (is_unwanted) waiter_->end(WaitEnd::kGone);
   connection_.stream().set_hangup_callback([this] { connection_.close_now(); });
-  if (until_durable > 0) connection_.worker().wait_for_sync(waiter_, until_durable);
+  if (until_durable) connection_.worker().wait_for_sync(waiter_, *until_durable);
   if (waiter_->request().wake_at_ms != kNeverMs) waiter_->wake_by(waiter_->request().wake_at_ms);
   if (timeout_ms == 0) return;
   EventLoop& loop = connection_.worker().loop();

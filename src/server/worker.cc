@@ -104,13 +104,15 @@ void Worker::wait_for_credit(Connection& connection) {
 
 void Worker::wait_for_sync(std::shared_ptr<BlockedWaiter> waiter, uint64_t sequence) {
   sync_waiters_.push_back({std::move(waiter), sequence});
-  want_sync(sequence);
+  if (sequence != kUntilLogEnds) want_sync(sequence);
 }
 
 // Also forgets those whose wait has ended otherwise.
 void Worker::end_sync_waits(const OpLog* log) {
   std::erase_if(sync_waiters_, [&](const SyncWaiter& wait) {
-    const bool is_over = !log || log->failed() || log->durable_sequence() >= wait.sequence;
+    const bool is_over = wait.sequence == kUntilLogEnds ? !server_.log_switch().is_ending()
+                         : log                          ? log->failed() || log->is_durable(wait.sequence)
+                                                        : !server_.log_switch().is_wanted();
     if (is_over) wait.waiter->end(WaitEnd::kTimedOut);
     return is_over || !wait.waiter->is_waiting();
   });
@@ -188,9 +190,8 @@ bool Worker::has_got_on(const OpLog* log) const {
   for (const Connection* connection : log_waiters_) {
     if (connection->is_log_wait_over()) return true;
   }
-  const uint64_t durable = log->durable_sequence();
-  return std::any_of(sync_waiters_.begin(), sync_waiters_.end(), [durable](const SyncWaiter& wait) {
-    return wait.sequence <= durable || !wait.waiter->is_waiting();
+  return std::any_of(sync_waiters_.begin(), sync_waiters_.end(), [log](const SyncWaiter& wait) {
+    return log->is_durable(wait.sequence) || !wait.waiter->is_waiting();
   });
 }
 

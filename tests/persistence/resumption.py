@@ -34,7 +34,7 @@ class Counter(threading.Thread):
     """INCR and SET in turn, whatever is answered: connects again, goes on after -MISCONF. Notes what was acknowledged."""
 
     def __init__(self, server, number):
-        super().__init__()
+        super().__init__(daemon=True)
         self.server, self.name = server, f"counter:{number}"
         self.stopping, self.acknowledged, self.refused, self.trouble = False, 0, 0, None
 
