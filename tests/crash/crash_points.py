@@ -45,10 +45,12 @@ PASSES_MAX = {"log.before_write": 200, "log.after_write": 200, "log.before_sync"
               "log.within_large_record": 5, "snapshot.half_written": 1, "rewrite.within_removal": 2,
               "replacement.before_rename": 3, "replacement.after_rename": 3}
 SYNCS = ("log.before_sync", "log.after_sync")  # Every second under everysec.
-# Passed as a start does its work, or as an orderly end does; a failing disk is resumption.py's.
+# Passed as a start does its work, or as an orderly end does; a failing disk is resumption.py's, CONFIG SET
+# appendonly is switching.py's.
 OF_A_START = ("cut.before_truncation", "cut.after_truncation", "cut.after_manifest")
-OF_AN_END = ("log.before_sync_of_seal",)
+OF_AN_END = ("log.before_sync_of_seal", "ending.after_seal")
 OF_A_FAILURE = ("resumption.after_increment", "resumption.after_manifest")
+OF_A_SWITCH = ("beginning.after_increment", "beginning.after_manifest")
 EITHER = ("increment.created", "increment.written", "replacement.before_rename", "replacement.after_rename")
 
 
@@ -282,7 +284,7 @@ def main():
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     options = parser.parse_args()
     print(f"--seed {options.seed}", flush=True)
-    points = [options.point] if options.point else [point for point in all_points() if point not in OF_A_FAILURE]
+    points = [options.point] if options.point else [point for point in all_points() if point not in OF_A_FAILURE + OF_A_SWITCH]
     rounds = points * options.rounds_each + [None] * options.random
     campaign = Campaign(options)
     campaign.chooser.shuffle(rounds)
