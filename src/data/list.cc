@@ -99,11 +99,41 @@ Element without_node_pin(Element element) {
   return element;
 }
 
-// One element off a packed node that keeps others: what queues do all day.
+// Each pop from the front moves what is behind it in the node, some four kilobytes on average. The first
+// elements of a larger node get a node of their own instead, which is all that has to be moved then. Where
+// there is no memory for it, nothing is done. The place is that of the first node afterwards.
+constexpr size_t kFrontNodeBytes = 1024;
+constexpr size_t kSplitFromBytes = 2 * kFrontNodeBytes;
+void split_off_front(Nodes& nodes, Heap& heap, Place place) {
+  Node rest = nodes.at(place);
+  Bytes view = rest.blob->view();
+  packed::Position at = packed::begin(view);
+  uint32_t elements = 0;
+  // Two at least, because one goes at once; and something stays in the other node.
+  for (; (at < kFrontNodeBytes || elements < 2) && elements + 1 < rest.elements; ++elements)
+    at = packed::next(view, at);
+  if (elements < 2) return;
+  Node front{packed::copy_range(heap, view, packed::begin(view), at, elements), elements, false};
+  if (front.blob == nullptr) return;
+  Place where;
+  if (!nodes.insert(heap, place, front, &where)) return Blob::destroy(heap, front.blob);
+  bool erased = packed::erase(heap, rest.blob, packed::begin(view), elements);
+  STRATA_ASSERT(erased, "the node is not pinned");
+  rest.elements -= elements;
+  nodes.update(nodes.next(where), rest);
+}
+
+// One element off a packed node that keeps others: what queues do all day. Nodes at the ends are not joined
+// with their neighbours: they soon go.
 bool pop_from_node(Value& value, Heap& heap, Limits limits, Place place, End end,
                    FunctionRef<void(const Element&)> visit) {
   Nodes& nodes = nodes_of(value);
   if (!make_writable(nodes, heap, place)) return false;
+  // The last node stays whole, so that the list becomes "listpack" when it should.
+  if (end == End::kFront && nodes.count() > 1 && nodes.at(place).blob->size > kSplitFromBytes) {
+    split_off_front(nodes, heap, place);
+    place = nodes.first();
+  }
   Node node = nodes.at(place);
   Bytes view = node.blob->view();
   packed::Position at = end == End::kFront ? packed::begin(view) : packed::prev(view, packed::end(view));
@@ -112,8 +142,7 @@ bool pop_from_node(Value& value, Heap& heap, Limits limits, Place place, End end
   STRATA_ASSERT(erased, "the node is not pinned");
   node.elements--;
   nodes.update(place, node);
-  join_around(nodes, heap, limits, place);
-  settle_shrunk(value, heap, limits);
+  if (nodes.count() == 1) settle_shrunk(value, heap, limits);
   return true;
 }
 
