@@ -183,6 +183,32 @@ def served_with_many(server, _):
     assert main.command("EXISTS", "a").value == b"0", "after the restart"
 
 
+def served_and_gone(server, _):
+    """Clients that are killed or leave while they are served in slices: what was theirs is gone, once."""
+    main = server.connect()
+    elements = [b"element:%d" % number for number in range(LONG)]
+    for leave in ("close", "kill"):
+        for wait, left in (("BLMPOP 0 1 a LEFT COUNT 100000", {}), (f"BLMOVEM a b LEFT RIGHT 0 COUNT {LONG} BULK", {"b": elements}),
+                           (f"BLMPOP 0 1 a RIGHT COUNT {LONG - 10}", {"a": elements[:10]})):
+            main.command("FLUSHALL")
+            for first in range(0, LONG, 1000):
+                main.command("RPUSH", "{x}d", *elements[first:first + 1000])
+            waiter = server.connect()
+            waiter_id = waiter.command("CLIENT", "ID").value
+            waiter.send(encode([to_bytes(word) for word in wait.split()]))
+            wait_blocked(main, 1)
+            # Both in one packet, so that the kill comes between the slices.
+            commands = [["RENAME", "{x}d", "a"]] + [["CLIENT", "KILL", "ID", waiter_id]] * (leave == "kill")
+            main.send(b"".join(encode([to_bytes(word) for word in words]) for words in commands))
+            for _ in commands:
+                main.read()
+            waiter.close()
+            for key in ("a", "b"):
+                got = [element.value for element in main.command("LRANGE", key, 0, -1).value]
+                assert got == left.get(key, []), f"{wait}, {leave}: {key} holds {len(got)}"
+            wait_blocked(main, 0)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("server")
@@ -191,7 +217,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     with Server(options.server, "--threads", options.threads, "--appendonly", "yes", "--save", "") as server:
-        for test in (waiting, served_with_many, at_random):
+        for test in (waiting, served_with_many, served_and_gone, at_random):
             server.connect().command("FLUSHALL")
             test(server, options)
             print(f"{test.__name__}: good")

@@ -45,19 +45,23 @@ class Blocking : public StressTest {
     const std::string a = list_name(below(random, kLists)), b = list_name(below(random, kLists));
     const char* timeouts[] = {"0.001", "0.01", "0.05", "0.2"};
     const std::string timeout = timeouts[below(random, 4)];
-    switch (below(random, 4)) {
+    switch (below(random, 6)) {
       case 0:
         return {"BLPOP", a, b, timeout};
       case 1:
         return {"BRPOP", a, timeout};
       case 2:
         return {"BLMPOP", timeout, "2", a, b, "LEFT", "COUNT", "3"};
+      case 3:
+        return {"BLMOVEM", a, b, "LEFT", "RIGHT", timeout, "EXACTLY", "3", "BULK"};
+      case 4:
+        return {"BLMOVEM", a, b, "RIGHT", "RIGHT", timeout, "COUNT", "2", "OBO"};
       default:
         return {"BLMOVE", a, b, "LEFT", "RIGHT", timeout};
     }
   }
   void note(const Strings& pop, const Reply& reply) {
-    if (reply.is_null || reply.is_error() || pop[0] == "BLMOVE") return;
+    if (reply.is_null || reply.is_error() || pop[0].starts_with("BLMOVE")) return;
     std::lock_guard lock(mutex_);
     const Reply& what = reply.elements[1];
     if (pop[0] != "BLMPOP") {
