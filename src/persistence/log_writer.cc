@@ -326,6 +326,8 @@ bool LogWriter::resume(File file, uint64_t size, uint64_t salt) {
 
 void LogWriter::begin_anew() {
   detach();
+  end_ = 0;
+  file_bytes_.store(0, std::memory_order_relaxed);
   next_sequence_ = ring_.taken();
   next_position_ = position();
   written_sequence_.store(next_sequence_, std::memory_order_release);
@@ -339,8 +341,6 @@ void LogWriter::detach() {
   discard(Discard::kAll);
   file_.close();
   pages_.clear();
-  end_ = 0;
-  file_bytes_.store(0, std::memory_order_relaxed);
   filled_to_.store(0, std::memory_order_relaxed);
   filler_is_given_up_ = true;  // until there is a file again
 }
