@@ -37,9 +37,11 @@ void ShardSnapshot::abandon() {
 
 void ShardSnapshot::begin(SnapshotSink& sink) {
   STRATA_ASSERT(sink_ == nullptr && larges_.empty() && taken_over_.empty());
+  // Without memory nothing has begun.
+  parts_.clear();
+  parts_.reserve(shard_.database_count());
   sink_ = &sink;
   ++epoch_;
-  parts_.clear();
   for (uint16_t db = 0; db < shard_.database_count(); ++db) {
     if (shard_.peek(db) == nullptr) continue;
     Database& database = shard_.database(db);

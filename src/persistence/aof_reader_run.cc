@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/crc.h"
+#include "persistence/rdb_log_position.h"
 #include "platform/file_system.h"
 
 namespace strata {
@@ -80,6 +81,11 @@ Result<uint64_t> AofReaderRun::load_preamble(File& file, const AofInput& input) 
   char magic[kRdbMagic.size()];
   TRY_ASSIGN(const size_t got, file.read_at(0, magic));
   if (Bytes(magic, got) != kRdbMagic) return uint64_t{0};
+  TRY_ASSIGN(const std::optional<uint64_t> position, read_log_position(file));
+  if (position && input.is_base) {
+    position_ = *position;
+    position_is_known_ = true;
+  }
   TRY_ASSIGN(const uint64_t end, base_loader_.load_rdb(file, input.path, applier_ == nullptr));
   if (end > input.bytes)
     return fail(Errc::kCorruption, "the RDB at the beginning of the log is cut short", end);

@@ -88,7 +88,7 @@ class AofReaderRun {
   AofReport& report_;
 
   uint64_t position_ = 0;
-  bool position_is_known_ = false;  // an opening has said so, or an increment was read
+  bool position_is_known_ = false;  // a base or an opening has said so, or an increment was read
   uint64_t bytes_total_ = 0;
   uint64_t bytes_before_ = 0;  // of files already read
   uint64_t search_budget_ = 0;

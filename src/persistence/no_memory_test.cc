@@ -131,9 +131,9 @@ TEST(NoMemory, ASnapshotFailsAndHoldsNobody) {
     bool was_hit = false;
     {
       RdbSnapshot snapshot(*keyspace, {});
-      snapshot.begin();
       JobRunner runner(*keyspace);
       FailingNew failing(n, mode);
+      snapshot.begin();
       for (uint32_t s = 0; s < keyspace->shard_count(); ++s) {
         while (!keyspace->shard(s).snapshot().walk(runner, INT64_MAX)) {
         }

@@ -15,7 +15,7 @@ Result<std::unique_ptr<OpLog>> OpLog::open(FileSystem& fs, const AofLocation& lo
   TRY_ASSIGN(LogRing ring, LogRing::create(options.ring));
   return without_throwing("no memory to begin the log", [&]() -> Result<std::unique_ptr<OpLog>> {
     std::unique_ptr<OpLog> log(new OpLog(std::move(ring)));
-    log->impl_ = std::make_unique<Impl>(fs, location, options, log->ring_);
+    log->impl_ = std::make_unique<Impl>(fs, location, options, log->ring_, log->is_behind_);
     TRY(log->impl_->open(recovered));
     return log;
   });
@@ -26,7 +26,7 @@ Result<std::unique_ptr<OpLog>> OpLog::make_off(FileSystem& fs, const AofLocation
   TRY_ASSIGN(LogRing ring, LogRing::create(options.ring));
   return without_throwing("no memory for a log", [&]() -> Result<std::unique_ptr<OpLog>> {
     std::unique_ptr<OpLog> log(new OpLog(std::move(ring)));
-    log->impl_ = std::make_unique<Impl>(fs, location, options, log->ring_);
+    log->impl_ = std::make_unique<Impl>(fs, location, options, log->ring_, log->is_behind_);
     return log;
   });
 }
@@ -57,6 +57,7 @@ bool OpLog::syncs_quickly() const { return impl_->syncs_quickly(); }
 bool OpLog::failed() const { return impl_->writer().failed(); }
 Error OpLog::failure() const { return impl_->writer().failure(); }
 SyncPolicy OpLog::policy() const { return impl_->policy(); }
+void OpLog::look_at_clock() { impl_->look_at_clock(); }
 void OpLog::set_policy(SyncPolicy policy) { impl_->set_policy(policy); }
 void OpLog::set_retention(uint64_t seconds) { impl_->set_retention(seconds); }
 void OpLog::set_names_times(bool names) { impl_->set_names_times(names); }

@@ -35,6 +35,7 @@
 
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -78,7 +79,8 @@ struct OpLogStats {
   uint64_t durable_position = 0;
   uint64_t filler_bytes = 0;  // written ahead in the increment; current_bytes does not count them
   uint64_t increment_seq = 0;
-  uint64_t write_count = 0;  // batches
+  uint64_t increment_position = 0;  // where it begins
+  uint64_t write_count = 0;         // batches
   uint64_t sync_count = 0;
   uint64_t delayed_sync_count = 0;  // writes that found a sync in flight: aof_delayed_fsync
   uint64_t overflow_count = 0;      // appends that overran their credit
@@ -101,7 +103,7 @@ class OpLog {
   OpLog& operator=(const OpLog&) = delete;
 
   // Writers, inside their shards; each returns the sequence number that the reply waits for.
-  bool has_credit() const { return ring_.has_credit(); }
+  bool has_credit() const { return ring_.has_credit() && !is_behind_.load(std::memory_order_relaxed); }
   uint64_t append(uint16_t db, Bytes resp_record) { return ring_.append(db, db, resp_record); }
   uint64_t append_command(uint16_t db, std::span<const Bytes> args) { return ring_.append_command(db, args); }
   // Several commands that take effect together. No record, and the last sequence, when it is empty.
@@ -136,6 +138,9 @@ class OpLog {
   void set_retention(uint64_t seconds);  // live; what is older goes within a second
   void set_names_times(bool names);      // live, from the next batch on
   OpLogStats stats() const;
+  // Every 100 ms or so. kEverySecond: while a sync is under way and the oldest write that it does not cover
+  // may be older than two seconds, there is no credit.
+  void look_at_clock();
 
   // Set before start(). Called after every advance and on failure.
   void set_on_progress(std::function<void()> callback);
@@ -190,6 +195,7 @@ class OpLog {
   explicit OpLog(LogRing ring);
 
   LogRing ring_;
+  std::atomic<bool> is_behind_{false};
   std::unique_ptr<Impl> impl_;
 };
 

@@ -12,6 +12,7 @@ void OpLog::Impl::begin() {
   writer_.begin_anew();
   unlock();
   policy_ = wanted_policy_.load();  // which may have changed while it had failed
+  last_sync_began_us_ = clock_.monotonic_us();
   oldest_history_ = kNoHistory;
   base_bytes_ = 0;
   earlier_bytes_ = 0;
@@ -28,6 +29,7 @@ Status OpLog::Impl::create_first_increment() {
   STRATA_CRASH_POINT("beginning.after_increment");
   manifest_ = std::move(log.manifest);
   manifest_.increments.push_back({increment_name(location_, tried_seq_), tried_seq_});
+  increment_position_ = opening.position;
   writer_.attach(std::move(file), kOpeningBytes, opening.position, opening.salt);
   return {};
 }

@@ -37,15 +37,19 @@ inline constexpr uint64_t kNoHistory = INT64_MAX;  // kept for ever
 // client.
 inline constexpr uint32_t kQuickSyncsMin = 16;
 inline constexpr int64_t kQuickSyncUs = 400;
+// Under kEverySecond writers wait rather than that a power cut could take more; as Redis postpones a write.
+inline constexpr int64_t kUnsyncedUsMax = 2'000'000;
 
 // Locks, in this order: sync_mutex_ (one sync at a time, and the manifest), lock_ (the writer).
 class OpLog::Impl {
  public:
-  Impl(FileSystem& fs, AofLocation location, const OpLogOptions& options, LogRing& ring)
+  Impl(FileSystem& fs, AofLocation location, const OpLogOptions& options, LogRing& ring,
+       std::atomic<bool>& is_behind)
       : fs_(fs),
         location_(std::move(location)),
         options_(options),
         ring_(ring),
+        is_behind_(is_behind),
         clock_(options.clock != nullptr ? *options.clock : system_clock()),
         writer_(ring, clock_, options.prefill),
         policy_(options.policy),
@@ -67,6 +71,8 @@ class OpLog::Impl {
     earlier_bytes_ = log.earlier_bytes;
     base_bytes_ = recovered.base_bytes;
     note_history();
+    increment_position_ = recovered.end_position;
+    last_sync_began_us_ = clock_.monotonic_us();
     writer_.attach(std::move(log.increment), kOpeningBytes, recovered.end_position, salt);
     come_into_force();
     return {};
@@ -308,6 +314,7 @@ class OpLog::Impl {
         stats.position > stats.durable_position ? stats.position - stats.durable_position : 0;
     stats.filler_bytes = writer_.filler_bytes();
     stats.increment_seq = increment_seq_.load(std::memory_order_relaxed);
+    stats.increment_position = increment_position_.load(std::memory_order_relaxed);
     stats.write_count = writer_.batch_count();
     stats.sync_count = writer_.sync_count();
     stats.delayed_sync_count = delayed_sync_count_.load(std::memory_order_relaxed);
@@ -316,6 +323,17 @@ class OpLog::Impl {
     stats.resumption_count = resumption_count_.load(std::memory_order_relaxed);
     stats.last_write_ok = !writer_.failed();
     return stats;
+  }
+
+  // What one sync leaves to the next is as old as the beginning of the first.
+  void look_at_clock() {
+    const bool is_late = policy() == SyncPolicy::kEverySecond && sync_in_flight_.load() &&
+                         !writer_.failed() &&
+                         clock_.monotonic_us() - last_sync_began_us_.load() > kUnsyncedUsMax;
+    if (!is_late) return;
+    is_behind_.store(true, std::memory_order_seq_cst);
+    // It may have ended just now, and told everybody.
+    if (!sync_in_flight_.load(std::memory_order_seq_cst)) get_up_to_date();
   }
 
   void notify() {
@@ -375,6 +393,10 @@ class OpLog::Impl {
                             std::memory_order_relaxed);
   }
 
+  void get_up_to_date() {
+    if (is_behind_.exchange(false, std::memory_order_seq_cst)) notify();
+  }
+
   Status sync_locked() {
     const int64_t began_us = clock_.monotonic_us();
     lock_.lock();
@@ -385,7 +407,10 @@ class OpLog::Impl {
     unlock();
     notify();
     if (wants_filler) ask_for_filler();
-    if (sync.file == nullptr) return status();
+    if (sync.file == nullptr) {
+      last_sync_began_us_.store(began_us);
+      return status();
+    }
     // rotate() changes the file only with sync_mutex_, which is ours.
     STRATA_CRASH_POINT("log.before_sync");
     const Status synced = options_.test_skip_sync ? Status{} : sync.file->sync_data();
@@ -393,8 +418,10 @@ class OpLog::Impl {
     note_sync(clock_.monotonic_us() - began_us);
     lock_.lock();
     writer_.finish_sync(sync, synced);
-    sync_in_flight_.store(false, std::memory_order_relaxed);
+    sync_in_flight_.store(false, std::memory_order_seq_cst);
+    last_sync_began_us_.store(began_us);
     unlock();
+    is_behind_.store(false, std::memory_order_seq_cst);
     notify();
     return status();
   }
@@ -430,6 +457,7 @@ class OpLog::Impl {
     STRATA_CRASH_POINT("rotation.after_manifest");
     earlier_bytes_ += writer_.file_bytes();
     increment_seq_ = seq;
+    increment_position_ = opening.position;
     writer_.attach(std::move(file), kOpeningBytes, opening.position, opening.salt);
     return {};
   }
@@ -486,6 +514,7 @@ class OpLog::Impl {
     unlock();
     if (!is_complete)
       return fail(Errc::kReadOnly, "writes that came after the snapshot found no room to wait");
+    increment_position_ = opening.position;
     resumption_count_.fetch_add(1, std::memory_order_relaxed);
     return {};
   }
@@ -514,6 +543,7 @@ class OpLog::Impl {
   const AofLocation location_;
   const OpLogOptions options_;
   LogRing& ring_;
+  std::atomic<bool>& is_behind_;  // no credit until the sync has ended
   Clock& clock_;
   LogLock lock_;
   LogWriter writer_;   // guarded by lock_, but for its any-thread getters
@@ -534,6 +564,8 @@ class OpLog::Impl {
   uint64_t tried_seq_ = 0;  // of increments
   std::atomic<uint64_t> earlier_bytes_{0};
   std::atomic<uint64_t> increment_seq_{0};
+  std::atomic<uint64_t> increment_position_{0};
+  std::atomic<int64_t> last_sync_began_us_{0};  // all that is older is durable
   std::atomic<uint64_t> delayed_sync_count_{0};
   std::atomic<uint64_t> resumption_count_{0};
   std::atomic<bool> sync_in_flight_{false};

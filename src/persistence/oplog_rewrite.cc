@@ -47,6 +47,7 @@ Result<RdbSaveReport> write_and_adopt(FileSystem& fs, const AofLocation& locatio
     return std::unexpected(ready.error());
   }
   const uint64_t first_increment = log != nullptr ? log->stats().increment_seq : 0;
+  if (log != nullptr) snapshot.set_log_position(log->stats().increment_position);
   TRY_ASSIGN(const RdbSaveReport report, snapshot.write(fs, temporary));
   const Status adopted = log != nullptr ? log->adopt_base(temporary, first_increment)
                                         : adopt_without_log(fs, location, temporary, without_log);
@@ -59,6 +60,7 @@ Result<RdbSaveReport> write_and_adopt(FileSystem& fs, const AofLocation& locatio
 
 Result<RdbSaveReport> write_and_resume(FileSystem& fs, OpLog& log, RdbSnapshot& snapshot,
                                        const std::string& temporary) {
+  snapshot.set_log_position(log.stats().position);  // stands still, and so the increment will begin there
   const Result<RdbSaveReport> report = snapshot.write(fs, temporary);
   if (!report) {
     log.forget_rotation();

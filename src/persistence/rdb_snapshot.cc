@@ -26,7 +26,12 @@ RdbSnapshot::RdbSnapshot(Keyspace& keyspace, const RdbSaveOptions& options, Call
 
 RdbSnapshot::~RdbSnapshot() { take_queued(); }
 
+// Shards that it did not get to have nothing to save, and the walk passes them by.
 void RdbSnapshot::begin() {
+  try_to_save([this] { begin_shards(); });
+}
+
+void RdbSnapshot::begin_shards() {
   options_.writer.version = rdb_version_for(keyspace_, options_.writer.version);
   totals_.resize(keyspace_.database_count());
   for (uint16_t db = 0; db < keyspace_.database_count(); ++db) {

@@ -54,7 +54,10 @@ class RdbSnapshot final : public SnapshotSink {
   RdbSnapshot(Keyspace& keyspace, const RdbSaveOptions& options, Callbacks callbacks = {});
   ~RdbSnapshot() override;
 
+  // Without memory it is to be walked all the same, and write() fails.
   void begin();
+  // Of a base, before write().
+  void set_log_position(uint64_t position) { options_.aux.log_position = position; }
   // The whole file, synced. On failure it is removed.
   Result<RdbSaveReport> write(FileSystem& fs, const std::string& path);
   // The same in place of `target`, by way of `temporary` beside it: the old file or the new one is there.
@@ -112,6 +115,7 @@ class RdbSnapshot final : public SnapshotSink {
   std::unique_ptr<SnapshotBuffer> make_buffer() const {
     return std::make_unique<SnapshotBuffer>(options_.writer.compression);
   }
+  void begin_shards();
   bool is_void() const { return is_void_.load(std::memory_order_acquire); }
   Status why_void() const;
   template <typename Work>

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "persistence/rdb_encode.h"
+#include "persistence/rdb_log_position.h"
 #include "platform/file_system.h"
 #include "platform/process.h"
 #include "text/numbers.h"
@@ -28,6 +29,11 @@ Status RdbWriter::begin(const RdbAux& aux) {
   aux_field("ctime", text(static_cast<uint64_t>(aux.created_seconds)));
   aux_field("used-mem", text(aux.used_memory_bytes));
   aux_field("aof-base", text(aux.aof_base ? 1 : 0));
+  if (aux.log_position) {
+    char digits[kRdbLogPositionBytes];
+    format_log_position(digits, *aux.log_position);
+    aux_field(kRdbLogPositionField, Bytes(digits, sizeof digits));
+  }
   return out_.status();
 }
 

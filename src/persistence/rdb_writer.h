@@ -20,6 +20,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/bytes.h"
@@ -37,6 +38,7 @@ struct RdbAux {
   int64_t created_seconds = 0;
   uint64_t used_memory_bytes = 0;
   bool aof_base = false;
+  std::optional<uint64_t> log_position = std::nullopt;  // of a base (rdb_log_position.h)
 };
 
 class RdbWriter {

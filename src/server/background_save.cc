@@ -119,6 +119,14 @@ struct BackgroundSave::Run {
                   .on_crowded = [&owner] { owner.set_holds_writers(true); }}),
         walk(owner, snapshot) {}
 
+  // The thread waits here until the snapshot has begun.
+  enum Gate : uint8_t { kClosed, kOpen, kAbandoned };
+  void open_gate(Gate to) {
+    gate.store(to, std::memory_order_release);
+    gate.notify_one();
+  }
+
+  std::atomic<Gate> gate{kClosed};
   const Kind kind;
   RdbSnapshot snapshot;
   Walk walk;
@@ -143,8 +151,16 @@ bool BackgroundSave::begin(Kind kind) {
   const Options& o = server_.options();
   RdbSaveOptions options = rdb_save_options(o);
   options.aux.aof_base = kind == Kind::kRewrite;
+  // Everything that needs memory: afterwards only the snapshot can fail.
   auto prepared = without_throwing("no memory to save", [&]() -> Result<std::unique_ptr<Run>> {
-    return std::make_unique<Run>(*this, kind, options);
+    auto run = std::make_unique<Run>(*this, kind, options);
+    run->target = o.dump_file;
+    run->location = {AofLocation().directory, o.append_directory, o.append_file};
+    thread_ = std::thread([this, made = run.get()] {
+      made->gate.wait(Run::kClosed, std::memory_order_acquire);
+      if (made->gate.load(std::memory_order_acquire) == Run::kOpen) run_thread(*made);
+    });
+    return run;
   });
   if (!prepared) {
     log_warning(fmt::format("Can't begin background {}: {}", name_of(kind), describe(prepared.error())));
@@ -152,13 +168,13 @@ bool BackgroundSave::begin(Kind kind) {
   }
   std::unique_ptr<Run> run = std::move(*prepared);
   run->changes = server_.total_changes();
-  run->target = o.dump_file;
-  run->location = {AofLocation().directory, o.append_directory, o.append_file};
   run->retention = {static_cast<uint64_t>(o.log_retention_s), static_cast<uint64_t>(now_s())};
   run->begins = kind == Kind::kRewrite && log_switch.waits_to_begin();
   if (run->begins) {
     if (const Status begun = log_switch.begin(); !begun) {
       log_warning(fmt::format("Can't begin an append only file: {}", describe(begun.error())));
+      run->open_gate(Run::kAbandoned);
+      thread_.join();
       return false;
     }
   }
@@ -169,15 +185,18 @@ bool BackgroundSave::begin(Kind kind) {
   run->snapshot.begin();
   if (kind == Kind::kRewrite && log != nullptr && !run->begins) log->mark_rotation();
   if (kind == Kind::kRewrite) log_switch.rewrite_began();
-  log_notice(fmt::format("Background {} started by pid {}", name_of(kind), process_id()));
+  static_cast<void>(without_throwing("no memory to tell", [&]() -> Status {
+    log_notice(fmt::format("Background {} started by pid {}", name_of(kind), process_id()));
+    return {};
+  }));
   {
     std::scoped_lock guard(mutex_);
     run_ = std::move(run);
   }
   running_.store(kind, std::memory_order_release);
   if (kind == Kind::kSave) server_.save_state().in_progress = true;
-  thread_ = std::thread([this] { run_thread(*run_); });
   run_->walk.begin();
+  run_->open_gate(Run::kOpen);
   return true;
 }
 

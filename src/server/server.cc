@@ -446,6 +446,7 @@ void Server::cron() {
   set_alert(kAlertMemory, limit != 0 && used > limit);
   if (alerts() & (kAlertLoading | kAlertStopping)) return;
   log_switch_.cron();
+  if (OpLog* log = log_switch_.log()) log->look_at_clock();
   background_save_->cron(workers_[0]->loop().wall_ms() / 1000);
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "persistence/rdb_load.h"
+#include "persistence/rdb_log_position.h"
 #include "text/numbers.h"
 #include "tools/check.h"
 #include "tools/log_scan.h"
@@ -57,10 +58,17 @@ Result<bool> gather(FileSystem& fs, const AofLocation& location, Manifest& manif
   return !manifest.empty();
 }
 
-// Each increment begins where the one before it ends, as far as undamaged files say.
+// Each increment begins where the one before it ends, the first where the base was taken, as far as undamaged
+// files say.
 Result<bool> is_one_log(FileSystem& fs, const AofLocation& location, const Manifest& manifest) {
   bool is_known = false;
   uint64_t position = 0;
+  if (manifest.has_base()) {
+    TRY_ASSIGN(File base, fs.open(location.path_of(manifest.base.name), OpenMode::kRead));
+    TRY_ASSIGN(const std::optional<uint64_t> taken_at, read_log_position(base));
+    is_known = taken_at.has_value();
+    position = taken_at.value_or(0);
+  }
   for (const ManifestFile& file : manifest.increments) {
     TRY_ASSIGN(const std::string text, read_whole_file(fs, location.path_of(file.name), kCheckFileBytesMax));
     const LogScan scan = scan_log(text, 0);

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from cases import data_files, run_cases, shut_down, wait_until
+from cases import data_files, info, require_refusal, run_cases, shut_down, wait_until
 from dataset import contents, fill, pipeline, require_same
 
 LOG = ("--appendonly", "yes", "--save", "")
@@ -210,7 +210,37 @@ def wrong_usage(case):
     assert "Exit status" in check(case, "--help")
 
 
-CASES = (dumps, repaired_log, history, restored_and_backed_up, served_by_nobody, timestamps_of_redis, timestamps_of_ours, wrong_usage)
+def lost_right_behind_the_base(case):
+    """The manifest and the increment behind the base are lost: no manifest is made of the rest, and one made by hand is refused."""
+    folder = case.path("lost")
+    with case.ours(folder, *LOG) as server:
+        pipeline(server.connect(), [("SET", "in", "base")])
+        pipeline(server.connect(), [("BGREWRITEAOF",)])
+        wait_until(lambda: list((folder / "appendonlydir").glob("*.base.rdb")), "a base")
+        wait_until(lambda: info(server.connect())["aof_rewrite_in_progress"] == "0", "the end of the rewrite")
+        pipeline(server.connect(), [("SET", "lost", 1)])
+        server.kill()
+        server.start()
+        pipeline(server.connect(), [("SET", "later", 1)])
+        shut_down(server)
+    log = folder / "appendonlydir"
+    base, = log.glob("*.base.rdb")
+    first, second = sorted(log.glob("*.incr.aof"), key=lambda path: int(path.name.split(".")[2]))
+    manifest = log / "appendonly.aof.manifest"
+    line = "file {0.name} seq {1} type {2}\n"
+    whole = line.format(base, 1, "b") + "".join(line.format(path, path.name.split(".")[2], "i") for path in (first, second))
+    manifest.write_text(whole)
+    with case.ours(case.copy("whole", folder), *LOG) as server:
+        assert server.connect().command("MGET", "in", "lost", "later").value[1].value == b"1"
+    first.unlink()
+    manifest.write_text(line.format(base, 1, "b") + line.format(second, second.name.split(".")[2], "i"))
+    require_refusal(case.ours(folder, *LOG), "does not begin where the one before it ends")
+    manifest.unlink()
+    found = check(case, "aof", folder, "--fix", code=1)
+    assert not manifest.exists(), found
+
+
+CASES = (dumps, repaired_log, lost_right_behind_the_base, history, restored_and_backed_up, served_by_nobody, timestamps_of_redis, timestamps_of_ours, wrong_usage)
 
 if __name__ == "__main__":
     sys.exit(run_cases(CASES, __doc__))

@@ -7,19 +7,28 @@ The server runs with tests/support/faulty_disk.c preloaded. A case fails if no c
 """
 
 import errno
+import select
 import sys
 import threading
 import time
 
 from cases import ConnectionLost, info, run_cases, wait_until
 from dataset import pipeline
-from faulty_disk import SYNC_ERRNO, SYNC_US, WRITE_ERRNO, FaultyDisk
+from faulty_disk import HANGS, SYNC_ERRNO, SYNC_US, WRITE_ERRNO, FaultyDisk
 from resp import encode
 
 VALUE = b"v" * 1000
 WRITERS = 6
 PIPELINE = 20_000  # more than the sockets hold: a writer is still sending when the log fails
 SLOW_SYNC_US = 300_000
+
+
+def has_reply(connection):
+    """Takes the reply of a SET, if it is there."""
+    if connection.at == len(connection.buffer) and not select.select([connection.socket], [], [], 0)[0]:
+        return False
+    assert connection.read().value == b"OK"
+    return True
 
 
 class Writer(threading.Thread):
@@ -131,7 +140,36 @@ def sync_fails_under_load(case):
             require_acknowledged(server, writers)
 
 
-CASES = (writers_park, sync_fails_under_load)
+def everysec_waits_for_a_hanging_sync(case):
+    """When what a power cut could take is about to become older than two seconds, writers wait outside their shards; readers do not."""
+    disk = FaultyDisk(case)
+    with disk.server(case, "hangs", "--appendfsync", "everysec") as server:
+        control, writer = server.connect(), server.connect()
+        pipeline(control, [("SET", "a", 0)])
+        disk.set(SYNC_US, HANGS)
+        number = 0
+        while int(info(control)["parked_for_log"]) == 0:
+            number += 1
+            writer.send(encode((b"SET", b"a", b"%d" % number)))
+            # A reply may be on its way, or the writer is held: nothing but the number of the held says which.
+            wait_until(lambda: int(info(control)["parked_for_log"]) > 0 or has_reply(writer), "a reply, or a held writer")
+        assert number > 1
+        # The sync hangs, so it stays held.
+        assert not has_reply(writer)
+        value = int(control.command("GET", "a").value)
+        assert value == number - 1, f"{value} after {number}"
+        assert control.command("PING").value == b"PONG"
+        assert disk.hits() > 0
+        disk.set(SYNC_US, 0)
+        assert writer.read().value == b"OK"
+        assert int(control.command("GET", "a").value) == number
+        assert int(info(control)["parked_for_log_us"]) > 0
+        server.kill()
+        server.start()
+        assert int(server.connect().command("GET", "a").value) == number
+
+
+CASES = (writers_park, sync_fails_under_load, everysec_waits_for_a_hanging_sync)
 
 if __name__ == "__main__":
     sys.exit(run_cases(CASES, __doc__))
