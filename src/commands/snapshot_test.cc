@@ -77,6 +77,8 @@ class SnapshotTest : public ::testing::Test {
                                                  "LREM l 0 w",
                                                  "LTRIM l 0 -3",
                                                  "LMOVE l l LEFT RIGHT",
+                                                 "LMOVEM l l LEFT RIGHT COUNT n OBO",
+                                                 "LMOVEM l l RIGHT RIGHT EXACTLY 3 BULK",
                                                  "RPOPLPUSH l l",
                                                  "LMPOP 2 l l LEFT COUNT 3",
                                                  "RPUSHX l w",  //
@@ -137,7 +139,8 @@ class SnapshotTest : public ::testing::Test {
     static constexpr std::string_view kHasTemplate =
         " set setex append setrange incr incrbyfloat getdel getex getset mset setnx decrby msetnx lpush "
         "rpush lpop rpop lset"
-        " linsert lrem ltrim lmove rpoplpush lmpop rpushx hset hdel hincrby hincrbyfloat hsetnx zadd zincrby "
+        " linsert lrem ltrim lmove lmovem rpoplpush lmpop rpushx hset hdel hincrby hincrbyfloat hsetnx zadd "
+        "zincrby "
         "zrem zpopmin"
         " zpopmax zremrangebyrank zremrangebyscore sadd srem spop smove sunionstore sdiffstore sinterstore "
         "del unlink expire"
