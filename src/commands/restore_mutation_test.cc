@@ -70,6 +70,19 @@ std::string stream(uint8_t type) {
   return body + str("bob") + time + (has_activity ? time : "") + "\x00"s;
 }
 
+// A stream without entries that knows two producers, not packed, so that changes reach what is said of them
+// (rdb_producers.h).
+std::string stream_of_producers() {
+  using namespace std::string_literals;
+  const auto known = [](const std::string& producer, const std::string& iid, uint8_t sequence) {
+    return le(producer.size(), 4) + producer + le(iid.size(), 4) + iid + std::string(15, '\0') +
+           static_cast<char>(sequence);
+  };
+  const std::string text = le(100, 8) + le(100, 8) + le(3, 8) + le(1, 8) + known("ann", "1", 1) +
+                           known("ann", "2", 2) + known("bob", "1", 1);
+  return "\x13\x00\x00\x09\x03\x00\x00\x00\x00\x03\x00\xFA"s + str("strata-producers") + "\x40"s + str(text);
+}
+
 // Values as older versions wrote them.
 std::vector<std::string> bodies_of_before() {
   using namespace std::string_literals;
@@ -87,6 +100,7 @@ std::vector<std::string> bodies_of_before() {
       stream(0x0F),
       stream(0x13),
       stream(0x15),
+      stream_of_producers(),
   };
 }
 
@@ -147,8 +161,8 @@ class Mutator {
   void change(std::string& body) {
     static constexpr uint8_t kOdd[] = {0,    1,    2,    0x3F, 0x40, 0x7F, 0x80, 0x81, 0xBF, 0xC0, 0xC1, 0xC2,
                                        0xC3, 0xDF, 0xE0, 0xF0, 0xF1, 0xF2, 0xF3, 0xF4, 0xFD, 0xFE, 0xFF};
-    static constexpr uint8_t kTypes[] = {0,  1,  2,  3,  4,  5,  7,  9,  10, 11, 12,
-                                         13, 14, 15, 16, 17, 18, 19, 20, 21, 24, 25, 26, 27};
+    static constexpr uint8_t kTypes[] = {0,  1,  2,  3,  4,  5,  7,  9,  10, 11, 12, 13,
+                                         14, 15, 16, 17, 18, 19, 20, 21, 24, 25, 26, 27};
     if (body.empty()) body.push_back(static_cast<char>(byte()));
     const size_t at = random_.below(body.size());
     switch (random_.below(9)) {
