@@ -39,6 +39,10 @@ struct QueuedJob::GoHome final : public PostedWork {
     if (std::exchange(starts_again, false)) return runner.start(job);
     if (!begins_slice) return runner.resume(job);
     if (!has_waited && job.work_->wait([this] { wake(); })) return;
+    if (lacks_credit()) {
+      has_waited = true;
+      return job.connection_.worker().wait_for_credit(*this);
+    }
     begins_slice = has_waited = false;
     job.work_->choose_shards(job.shards);
     runner.start(job);
@@ -47,6 +51,12 @@ struct QueuedJob::GoHome final : public PostedWork {
   void wake() {
     has_waited = true;
     job.connection_.worker().loop().post(this);
+  }
+  // A slice may log as much as a command.
+  bool lacks_credit() const {
+    const OpLog* log = job.connection_.worker().server().log();
+    const bool writes = job.commands[job.next_command_ - 1].command->flags & kWrite;
+    return writes && log && !log->has_credit() && !log->failed();
   }
   QueuedJob& job;
   bool begins_slice = false;

@@ -102,6 +102,10 @@ void Worker::wait_for_credit(Connection& connection) {
   credit_waiters_.push_back({&connection, system_clock().monotonic_us()});
 }
 
+void Worker::wait_for_credit(PostedWork& work) {
+  credit_waiters_.push_back({nullptr, system_clock().monotonic_us(), &work});
+}
+
 void Worker::wait_for_sync(std::shared_ptr<BlockedWaiter> waiter, uint64_t sequence) {
   sync_waiters_.push_back({std::move(waiter), sequence});
   if (sequence != kUntilLogEnds) want_sync(sequence);
@@ -141,7 +145,7 @@ void Worker::flush_log_waiters() {
     const int64_t now_us = system_clock().monotonic_us();
     for (const CreditWaiter& wait : resumed) {
       metrics_.parked_for_log_us.add(static_cast<uint64_t>(now_us - wait.since_us));
-      wait.connection->resume();
+      wait.work ? loop_->post(wait.work) : wait.connection->resume();
     }
   }
 }

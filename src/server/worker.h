@@ -35,6 +35,7 @@ class Worker {
   void mark_dirty(Connection& connection);
   void wait_for_log(Connection& connection);
   void wait_for_credit(Connection& connection);
+  void wait_for_credit(PostedWork& work);  // which is posted then
   // With the end of this turn the log is asked to sync up to there, or to write though it syncs just now.
   void want_sync(uint64_t sequence) { sync_wanted_ = std::max(sync_wanted_, sequence); }
   void want_write() { is_write_wanted_ = true; }
@@ -116,6 +117,7 @@ class Worker {
   struct CreditWaiter {
     Connection* connection;
     int64_t since_us;
+    PostedWork* work = nullptr;  // instead of a connection
   };
   std::vector<CreditWaiter> credit_waiters_;
   struct SyncWaiter {
