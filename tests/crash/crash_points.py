@@ -55,8 +55,8 @@ EITHER = ("increment.created", "increment.written", "replacement.before_rename",
 
 
 def all_points():
-    found = {point for path in sorted(SOURCES.rglob("*.cc")) if not path.name.endswith("_test.cc")
-             for point in POINT.findall(path.read_text())}
+    paths = [path for path in sorted(SOURCES.rglob("*")) if path.suffix in (".cc", ".h") and path.name != "crash_point.h"]
+    found = {point for path in paths if not path.name.endswith("_test.cc") for point in POINT.findall(path.read_text())}
     return sorted(found)
 
 
