@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <new>
 
 #include "tools/check.h"
 #include "tools/copies.h"
@@ -142,19 +143,24 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : static_cast<int>(CheckExit::kCannotRead);
   }
-  strata::FileSystem& fs = strata::real_file_system();
-  const strata::ShowProgress progress = strata::terminal_progress();
-  if (dump->parsed()) return tell_dump(path, biggest_count, as_json);
-  strata::CopyReport copied;
-  if (restore->parsed()) {
-    const std::optional<strata::RestorePoint> point = strata::parse_restore_point(at);
-    if (!point) {
-      fmt::print(stderr, "strata-check: --at wants seconds since 1970, or @position\n");
-      return static_cast<int>(CheckExit::kCannotRead);
+  try {
+    strata::FileSystem& fs = strata::real_file_system();
+    const strata::ShowProgress progress = strata::terminal_progress();
+    if (dump->parsed()) return tell_dump(path, biggest_count, as_json);
+    strata::CopyReport copied;
+    if (restore->parsed()) {
+      const std::optional<strata::RestorePoint> point = strata::parse_restore_point(at);
+      if (!point) {
+        fmt::print(stderr, "strata-check: --at wants seconds since 1970, or @position\n");
+        return static_cast<int>(CheckExit::kCannotRead);
+      }
+      return tell_copy(from, restore_log(fs, from, to, *point, copied, progress), copied);
     }
-    return tell_copy(from, restore_log(fs, from, to, *point, copied, progress), copied);
+    if (backup->parsed()) return tell_copy(from, back_up_log(fs, from, to, copied, progress), copied);
+    return tell_check(rdb->parsed() ? check_rdb(fs, path, fix, progress) : check_aof(fs, path, fix, progress),
+                      as_json);
+  } catch (const std::bad_alloc&) {
+    fmt::print(stderr, "strata-check: not enough memory: an increment of the log is read as a whole\n");
+    return static_cast<int>(CheckExit::kCannotRead);
   }
-  if (backup->parsed()) return tell_copy(from, back_up_log(fs, from, to, copied, progress), copied);
-  return tell_check(rdb->parsed() ? check_rdb(fs, path, fix, progress) : check_aof(fs, path, fix, progress),
-                    as_json);
 }
