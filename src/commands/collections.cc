@@ -79,9 +79,7 @@ void store_part(Context& context, const Key& key, Entry* entry, const Value& val
   context.check(error);
 }
 
-bool check_memory(Context& context, bool done) {
-  return done || context.check(Error{Errc::kOutOfMemory, 0, "value", 0});
-}
+void reply_no_memory(Context& context) { context.check(Error{Errc::kOutOfMemory, 0, "value", 0}); }
 
 bool parse_count(Context& context, size_t i, uint64_t& count) {
   int64_t parsed;

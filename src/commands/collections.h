@@ -36,8 +36,13 @@ void store_rest(Context& context, const Key& key, Entry* entry, const Value& val
 void store_part(Context& context, const Key& key, Entry* entry, const Value& value, const Error& error,
                 size_t args_done, uint64_t changes);
 
+void reply_no_memory(Context& context);
+
 // Replies OOM unless `done`, for functions of `data` that say no more.
-bool check_memory(Context& context, bool done);
+inline bool check_memory(Context& context, bool done) {
+  if (!done) reply_no_memory(context);
+  return done;
+}
 
 // ---- Arguments -------------------------------------------------------------------------------------
 

@@ -63,7 +63,7 @@ uint64_t entries_at_most(const StreamValue& stream, const StreamGroup* group, co
   const std::optional<StreamId> first = next_id(after);
   const bool is_much = first && holds_more(stream, *first, kStreamIdMax, kSliceElements);
   return (is_much ? stream.length() : kSliceElements) +
-         (options.claim_idle_ms >= 0 ? group->pending_count() : 0);
+         (group && options.claim_idle_ms >= 0 ? group->pending_count() : 0);
 }
 
 StreamConsumer* find_or_create_consumer(Context& context, const Key& key, StreamGroup& group, Bytes name,

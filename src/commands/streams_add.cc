@@ -6,6 +6,7 @@
 #include <cstring>
 #include <memory>
 
+#include "base/assert.h"
 #include "base/hash.h"
 #include "commands/collections.h"
 #include "commands/streams.h"
@@ -321,6 +322,7 @@ class Add final : public SlicedWork {
   bool run(Context& context, StreamValue* stream, uint64_t budget) {
     const Key key = context.key(1);
     if (!is_added_ && !add(context, key, stream)) return true;
+    STRATA_DASSERT(stream != nullptr);
     is_added_ = true;
     Status status;
     if (options_.has_trim && !trim_some(context, key, *stream, options_.trim, budget, status))

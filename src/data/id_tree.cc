@@ -46,7 +46,11 @@ class IdTree::NodeReserve {
     return level > 0 || reserve_inner();  // a new root
   }
   Leaf* take_leaf() { return std::exchange(leaf_, nullptr); }
-  Inner* take_inner() { return inners_[--inner_count_]; }
+  Inner* take_inner() {
+    STRATA_DASSERT(inner_count_ > 0);
+    return inners_[--inner_count_];  // NOLINT(clang-analyzer-core.uninitialized.UndefReturn): reserve() was
+                                     // first
+  }
 
  private:
   bool reserve_inner() {

@@ -21,6 +21,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/assert.h"
 #include "base/function_ref.h"
 #include "data/stream_id.h"
 
@@ -54,9 +55,16 @@ class IdTree {
     uint32_t index = 0;
 
     bool done() const { return leaf == nullptr; }
-    StreamId id() const { return leaf->items[index].id; }
-    void* value() const { return leaf->items[index].value; }
-    void set_value(void* value) const { leaf->items[index].value = value; }
+    // Not past either end:
+    StreamId id() const { return item().id; }
+    void* value() const { return item().value; }
+    void set_value(void* value) const { item().value = value; }
+
+   private:
+    Item& item() const {
+      STRATA_DASSERT(!done());
+      return leaf->items[index];
+    }
   };
   using Visitor = FunctionRef<void(StreamId id, void* value)>;
 
@@ -75,10 +83,12 @@ class IdTree {
   Position at_or_after(StreamId id) const;
   Position at_or_before(StreamId id) const;
   static Position next(Position position) {
+    STRATA_DASSERT(!position.done());
     if (position.index + 1 < position.leaf->count) return {position.leaf, position.index + 1};
     return {position.leaf->next, 0};
   }
   static Position previous(Position position) {
+    STRATA_DASSERT(!position.done());
     if (position.index > 0) return {position.leaf, position.index - 1};
     Leaf* leaf = position.leaf->prev;
     return {leaf, leaf == nullptr ? 0 : leaf->count - 1};

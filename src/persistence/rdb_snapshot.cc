@@ -192,8 +192,9 @@ Status RdbSnapshot::write_head(RdbWriter& writer) {
   RdbAux aux = options_.aux;
   if (aux.used_memory_bytes == 0) aux.used_memory_bytes = used_bytes_;
   TRY(writer.begin(aux));
-  for (uint16_t db = 0; db < totals_.size(); ++db) {
-    if (totals_[db].key_count > 0) TRY(writer.select(db, totals_[db].key_count, totals_[db].deadline_count));
+  for (size_t db = 0; db < totals_.size(); ++db) {
+    const auto& [key_count, deadline_count] = totals_[db];
+    if (key_count > 0) TRY(writer.select(static_cast<uint16_t>(db), key_count, deadline_count));
   }
   return {};
 }

@@ -104,7 +104,7 @@ class RdbSnapshot final : public SnapshotSink {
     bool empty() const { return first_ == nullptr; }
     std::unique_ptr<SnapshotBuffer> pop() {
       std::unique_ptr<SnapshotBuffer> buffer(first_);
-      if (buffer) first_ = buffer->next;
+      if (buffer) first_ = buffer->next;  // NOLINT(clang-analyzer-cplusplus.NewDelete): each is popped once
       return buffer;
     }
 
