@@ -40,7 +40,6 @@ struct MoveOfSeveral {
   uint64_t count = 1;
   bool is_exact = false;       // so many or none
   bool is_one_by_one = false;  // OBO
-  bool is_blocking = false;    // BLMOVEM, which is logged as LMOVEM
 
   // BLMOVEM waits until the source has so many.
   uint64_t needed() const { return is_exact ? std::max<uint64_t>(count, 1) : 1; }

@@ -129,7 +129,7 @@ void blmovem(Context& context) {
   std::optional<End> from = parse_end(context, 3);
   std::optional<End> to = parse_end(context, 4);
   if (!from || !to) return context.syntax_error();
-  MoveOfSeveral arguments{.from = *from, .to = *to, .is_blocking = true};
+  MoveOfSeveral arguments{.from = *from, .to = *to};
   int64_t timeout_ms;
   if (!parse_timeout(context, kTimeout, timeout_ms) ||
       !parse_move_of_several(context, kTimeout + 1, arguments)) {

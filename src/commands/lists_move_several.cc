@@ -5,6 +5,8 @@
 // are of the same side. The target's copies are complete, and the source's removal is prepared, before the
 // first reply; until then memory may end and all is taken back. With many elements it is done in slices
 // (sliced.h), while both keys are latched.
+//
+// The log gets what redis-server 7.0 knows: LMOVE, or the elements' pop and their push.
 
 #include <algorithm>
 #include <memory>
@@ -14,6 +16,7 @@
 
 #include "base/assert.h"
 #include "commands/lists.h"
+#include "commands/logged_elements.h"
 #include "text/numbers.h"
 
 namespace strata {
@@ -71,6 +74,7 @@ class Moving {
   bool prepare(Context& context);
   bool reply_some(Context& context, uint64_t budget);
   void finish(Context& context);
+  bool logs_elements(const Context& context) const { return count_ > 1 && context.environment().sink; }
   void log(Context& context) const;
   list::Range source_range() const;
   void take_back(Context& context);
@@ -86,6 +90,7 @@ class Moving {
   uint64_t done_ = 0;           // elements, of this phase
   std::optional<Value> copy_;   // within one list: in the order in which they are pushed
   std::optional<Value> fresh_;  // the target, while it has no key
+  LoggedElements logged_;
 };
 
 // What is given to a change must not lie inside the list.
@@ -125,6 +130,8 @@ bool Moving::push_some(Context& context, uint64_t budget) {
     if (!is_ok) return;
     is_ok = list::push(value, heap, list_limits(context), arguments_.to, element);
     done_ += is_ok;
+    char scratch[kIntegerTextBytes];
+    if (is_ok && logs_elements(context)) logged_.add(element_text(element, scratch));
   };
   if (copy_)
     list::peek(*copy_, End::kFront, done_, some, push);
@@ -197,16 +204,22 @@ void Moving::finish(Context& context) {
   context.changed(target, count_);
 }
 
-// BLMOVEM is logged without the timeout.
+// The pop comes first, but where it would delete the key and its deadline before the push.
 void Moving::log(Context& context) const {
-  if (!arguments_.is_blocking) return;
+  if (changes_nothing_) return context.no_effect();
+  const Bytes source = context.arg(kSource);
+  const Bytes target = context.arg(kTarget);
   const auto name_of = [](End end) { return end == End::kFront ? Bytes("LEFT") : Bytes("RIGHT"); };
-  const Bytes from = name_of(arguments_.from);
-  const Bytes to = name_of(arguments_.to);
-  if (count_ == 1) return context.effect({"LMOVEM", context.arg(kSource), context.arg(kTarget), from, to});
+  if (count_ == 1)
+    return context.effect({"LMOVE", source, target, name_of(arguments_.from), name_of(arguments_.to)});
+  const bool pops_last = is_within_ && rest_ == 0;
+  const End popped_from = pops_last ? opposite(arguments_.to) : arguments_.from;
   char digits[kI64TextBytes];
-  context.effect({"LMOVEM", context.arg(kSource), context.arg(kTarget), from, to, "COUNT",
-                  Bytes(digits, print_u64(count_, digits)), arguments_.is_one_by_one ? "OBO" : "BULK"});
+  const Bytes count(digits, print_u64(count_, digits));
+  const auto pop = [&] { context.effect({popped_from == End::kFront ? "LPOP" : "RPOP", source, count}); };
+  if (!pops_last) pop();
+  logged_.log(context, arguments_.to == End::kFront ? "LPUSH" : "RPUSH", target);
+  if (pops_last) pop();
 }
 
 // What was pushed goes again: its nodes were just written, so nobody pins them.

@@ -2,51 +2,16 @@
 // were. Where very many were, it gets DEL and those that are left, which are fewer.
 
 #include <algorithm>
-#include <deque>
 #include <optional>
-#include <string>
-#include <vector>
 
 #include "base/assert.h"
 #include "commands/collections.h"
+#include "commands/logged_elements.h"
 #include "commands/sets.h"
 #include "text/numbers.h"
 
 namespace strata {
 namespace {
-
-// Members for the log, in commands of some thousand each. In pieces, because one string of millions of bytes
-// would be copied as it grows, and cost as much again to be given back.
-class LoggedMembers {
- public:
-  void add(Bytes member) {
-    if (pieces_.empty() || pieces_.back().ends.size() == kMembersPerCommand) pieces_.emplace_back();
-    Piece& piece = pieces_.back();
-    piece.members.append(member);
-    piece.ends.push_back(piece.members.size());
-  }
-  void log(Context& context, Bytes command, Bytes key) const {
-    std::vector<Bytes> words;
-    for (const Piece& piece : pieces_) {
-      words.assign({command, key});
-      size_t begin = 0;
-      for (size_t end : piece.ends) {
-        words.push_back(Bytes(piece.members).substr(begin, end - begin));
-        begin = end;
-      }
-      context.effect(words);
-    }
-  }
-
- private:
-  static constexpr size_t kMembersPerCommand = 1024;
-  struct Piece {
-    std::string members;  // one after the other
-    std::vector<size_t> ends;
-  };
-
-  std::deque<Piece> pieces_;
-};
 
 // Takes a member out: copied, because a pinned one could not leave its node without memory.
 Bytes reply_taken(Context& context, const Element& member, char (&scratch)[kIntegerTextBytes]) {
@@ -128,10 +93,10 @@ class PopInSlices {
   }
 
   const uint64_t count_;
-  uint64_t left_;          // to be taken
-  const bool logs_rest_;   // what is left, not what was taken
-  LoggedMembers members_;  // so far
-  uint64_t cursor_ = 0;    // in what is left
+  uint64_t left_;           // to be taken
+  const bool logs_rest_;    // what is left, not what was taken
+  LoggedElements members_;  // so far
+  uint64_t cursor_ = 0;     // in what is left
 };
 
 void spop_many(Context& context) {
@@ -146,7 +111,7 @@ void spop_many(Context& context) {
   if (count >= set_size(set)) return pop_all(context, key, set);
   if (set.encoding == Encoding::kTable && wants_slices(context, count))
     return in_slices(context, true, PopInSlices(count, set_size(set)));
-  LoggedMembers taken;
+  LoggedElements taken;
   bool is_first = true;
   Status popped = set_pop(context.data(key), set, context.random(key), count, [&](const Element& member) {
     if (is_first) reply.set(count);

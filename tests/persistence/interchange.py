@@ -7,6 +7,7 @@ What has been read is compared key by key: type, value and deadline. Files that 
 name and stay as they are.
 """
 
+import random
 import subprocess
 import sys
 
@@ -214,6 +215,38 @@ def log_of_ours(case):
         require_accepted_by_redis(case, folder, expected, "log after a shutdown")
 
 
+def newer_commands(case):
+    """What redis-server 7.0 has no word for is logged in words that it has, as long as the data is of its kinds."""
+    folder = case.path("ours")
+    chooser = random.Random(7)
+    with case.ours(folder, *LOG) as server:
+        connection = server.connect()
+        for key in ("l", "m"):
+            pipeline(connection, [("RPUSH", key, *range(3000)), ("PEXPIRE", key, 10**9)])
+        for n in range(300):
+            source, target = chooser.choice("lm"), chooser.choice("lmn")
+            ends = [chooser.choice(("LEFT", "RIGHT")) for _ in range(2)]
+            command, timeout = chooser.choice((("LMOVEM", ()), ("BLMOVEM", (0.001,))))
+            count = chooser.choice((1, 2, 3, 50, 2500, 9000))
+            how = (chooser.choice(("COUNT", "EXACTLY")), count, chooser.choice(("OBO", "BULK")))
+            connection.command(command, source, target, *ends, *timeout, *how)
+            if n % 10 == 0:
+                pipeline(connection, [("RPUSH", source, *range(n + 1)), ("LMOVEM", "n", source, "LEFT", "LEFT")])
+        pipeline(connection, [
+            ("RPUSH", "all", 1, 2, 3), ("PEXPIRE", "all", 10**9), ("LMOVEM", "all", "all", "LEFT", "LEFT", "COUNT", 3, "OBO"),
+            ("RPUSH", "same", 1, 2, 3), ("LMOVEM", "same", "same", "LEFT", "LEFT", "COUNT", 2, "BULK"),
+            ("MSETEX", 2, "a", 1, "b", 2, "EX", 1000), ("INCREX", "counter"), ("SET", "c", "x"), ("SET", "c", "y", "IFEQ", "x"),
+            ("SET", "d", "x"), ("DELEX", "d", "IFEQ", "x"), ("SET", "e", "x"), ("DELIFEQ", "e", "x"),
+            ("HSET", "h", "f", 1, "g", 2), ("HGETDEL", "h", "FIELDS", 1, "f"),
+            ("XADD", "s", "1-1", "f", "v"), ("XADD", "s", "2-1", "f", "v"), ("XDELEX", "s", "KEEPREF", "IDS", 1, "1-1"),
+            ("XGROUP", "CREATE", "s", "g", "0"), ("XREADGROUP", "GROUP", "g", "c", "STREAMS", "s", ">"),
+            ("XACKDEL", "s", "g", "DELREF", "IDS", 1, "2-1")])
+        expected = contents(connection)
+        assert server.stop() == 0
+    require_accepted_by_redis(case, folder, expected, "a log of newer commands")
+    require_loaded(case, folder, expected, "a log of newer commands", *LOG)
+
+
 def logs_in_turn(case):
     """Both servers go on where the other one ended, several times, whichever way it ended."""
     folder = case.path("both")
@@ -366,7 +399,7 @@ def damaged_log_of_ours(case):
 
 
 CASES = (dump_of_redis, log_with_rdb_base, log_with_aof_base, log_with_several_increments, old_single_file, truncated_log,
-         dump_of_ours, log_of_ours, logs_in_turn, unknown_type_in_dump, unknown_type_in_log, unknown_command_in_multi,
+         dump_of_ours, log_of_ours, newer_commands, logs_in_turn, unknown_type_in_dump, unknown_type_in_log, unknown_command_in_multi,
          unknown_command_behind_many, damaged_dumps, damaged_logs, damaged_log_of_ours)
 
 if __name__ == "__main__":
