@@ -61,7 +61,7 @@ uint64_t count_range(Bytes bytes, BitRange range) {
 // Calls look(bytes, range) for one slice of the range after the other until it returns false, then
 // finish(context).
 template <typename Look, typename Finish>
-void in_bit_slices(Context& context, BitRange range, Look look, Finish finish) {
+void in_bit_slices(Context& context, BitRange range, const Look& look, const Finish& finish) {
   in_slices(context, false, [=](Context& slice) mutable {
     const StringBytes string(latched_entry(slice));
     const uint64_t end = std::min(range.last, (range.first / kSliceBits + 1) * kSliceBits);
