@@ -103,8 +103,9 @@ class RdbSnapshot final : public SnapshotSink {
     Chain& operator=(const Chain&) = delete;
     bool empty() const { return first_ == nullptr; }
     std::unique_ptr<SnapshotBuffer> pop() {
+      // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDelete): each is popped once
       std::unique_ptr<SnapshotBuffer> buffer(first_);
-      if (buffer) first_ = buffer->next;  // NOLINT(clang-analyzer-cplusplus.NewDelete): each is popped once
+      if (buffer) first_ = buffer->next;
       return buffer;
     }
 
