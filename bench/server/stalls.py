@@ -106,7 +106,7 @@ def an_unread_group(connection, key, elements):
 
 def ids(count, step):
     """That many IDs of entries, apart from each other."""
-    return [f"{number}-0" for number in range(1, count * step, step)]
+    return [f"{number}-0" for number in range(1, count * step + 1, step)]
 
 
 def long_string(connection, key, elements):
