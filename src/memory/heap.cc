@@ -15,9 +15,9 @@ namespace {
 constexpr size_t kRemoteBlocksPerAllocate = 128;
 // When a page is full, the next is the fullest of so many.
 constexpr size_t kPagesCompared = 4;
-// Larger requests are refused unseen; no system maps so much.
 // From here on exchanging pages costs less than writing them.
 constexpr size_t kClearedInPages = size_t{256} << 10;
+// Larger requests are refused unseen; no system maps so much.
 constexpr size_t kHugeBytesMax = size_t{1} << 46;
 
 size_t commit_units(size_t bytes) { return (bytes + kCommitBytes - 1) / kCommitBytes; }
