@@ -18,11 +18,10 @@ void append_bulk(std::string& out, char type, size_t n) {
   out.append("\r\n");
 }
 
-void append_resp(std::string& out, std::span<const Bytes> args) {
-  append_bulk(out, '*', args.size());
-  for (Bytes arg : args) {
-    append_bulk(out, '$', arg.size());
-    out.append(arg);
+void append_words(std::string& out, std::span<const Bytes> words) {
+  for (Bytes word : words) {
+    append_bulk(out, '$', word.size());
+    out.append(word);
     out.append("\r\n");
   }
 }
@@ -97,9 +96,12 @@ void Context::note_ready_slow(Shard& owner, const Key& key, uint16_t db) {
   ready_.push_back({db, std::string(key.name)});
 }
 
-void Context::effect(std::span<const Bytes> args) {
-  if (environment_.sink) append_resp(effects_, args);
+void Context::effect(std::span<const Bytes> words, std::span<const Bytes> more) {
   ++effects_count_;
+  if (!environment_.sink) return;
+  append_bulk(effects_, '*', words.size() + more.size());
+  append_words(effects_, words);
+  append_words(effects_, more);
 }
 
 void Context::effects(std::string&& resp, size_t count) {

@@ -149,8 +149,10 @@ class Context {
   void changed_everything(uint64_t count) { changes_ += count; }
 
   // What is logged instead of the command itself.
-  void effect(std::span<const Bytes> args);
-  void effect(std::initializer_list<Bytes> args) { effect(std::span(args.begin(), args.size())); }
+  void effect(std::span<const Bytes> words, std::span<const Bytes> more = {});
+  void effect(std::initializer_list<Bytes> words, std::span<const Bytes> more = {}) {
+    effect(std::span(words.begin(), words.size()), more);
+  }
   // The same, for many at once: `count` commands as RESP.
   void effects(std::string&& resp, size_t count);
   // Takes back what was stated so far.

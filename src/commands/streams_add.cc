@@ -5,6 +5,7 @@
 
 #include <cstring>
 #include <memory>
+#include <optional>
 
 #include "base/assert.h"
 #include "base/hash.h"
@@ -330,7 +331,7 @@ class Add final : public SlicedWork {
     log(context, key, *stream, status.has_value());
     context.changed(key);
     // The entry is there, trimmed or not.
-    reply_id(context.reply(), id_);
+    context.reply().bulk(id_text_->view());
     return true;
   }
 
@@ -343,11 +344,13 @@ class Add final : public SlicedWork {
                                   : std::string(ContentId(pairs).view());
       if (stream && is_duplicate(context, *stream)) return false;
     }
-    if (!append(context, key, options_, stream, id_)) return false;
+    StreamId id;
+    if (!append(context, key, options_, stream, id)) return false;
+    id_text_.emplace(id);
     if (options_.producer_at == 0) return true;
     // Without memory for the record a repetition adds the entry again, as it does when the record is too old.
     is_recorded_ = stream->producers().record(context.data(key).heap, context.arg(options_.producer_at), iid_,
-                                              id_, context.now_ms());
+                                              id, context.now_ms());
     return true;
   }
 
@@ -389,15 +392,14 @@ class Add final : public SlicedWork {
 
   // `length`: what the stream is trimmed to with it; empty: it is not.
   void log_added(Context& context, const Key& key, Bytes length) const {
-    std::vector<Bytes> words = {"XADD", key.name};
-    if (!length.empty()) words.insert(words.end(), {"MAXLEN", "=", length});
-    const StreamIdText id(id_);
-    words.push_back(id.view());
+    const Bytes id = id_text_->view();
     const auto pairs = context.args().subspan(options_.id_at + 1);
-    words.insert(words.end(), pairs.begin(), pairs.end());
-    context.effect(words);
-    if (is_recorded_)
-      context.effect({"XIDMPRECORD", key.name, context.arg(options_.producer_at), iid_, id.view()});
+    if (length.empty()) {
+      context.effect({"XADD", key.name, id}, pairs);
+    } else {
+      context.effect({"XADD", key.name, "MAXLEN", "=", length, id}, pairs);
+    }
+    if (is_recorded_) context.effect({"XIDMPRECORD", key.name, context.arg(options_.producer_at), iid_, id});
   }
 
   Options options_;
@@ -405,7 +407,7 @@ class Add final : public SlicedWork {
   bool is_recorded_ = false;
   bool has_logged_ = false;  // with a slice
   std::string iid_;
-  StreamId id_;
+  std::optional<StreamIdText> id_text_;  // once it is added
   std::vector<StreamId> removed_ids_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 #include "base/assert.h"
 #include "base/endian.h"
@@ -97,11 +98,32 @@ char* store_string(char* at, Bytes text) {
   return at + size;
 }
 
-uint64_t total_bytes(std::span<const Element> elements) {
-  uint64_t total = 0;
-  for (const Element& element : elements) total += Encoded(element).bytes();
-  return total;
-}
+// Several elements: measured, then written. Few are encoded only once.
+class EncodedList {
+ public:
+  explicit EncodedList(std::span<const Element> elements) : elements_(elements) {
+    for (size_t i = 0; i < elements.size(); ++i) {
+      const Encoded encoded(elements[i]);
+      bytes_ += encoded.bytes();
+      if (i < kFew) new (few_ + i) Encoded(encoded);
+    }
+  }
+  uint64_t bytes() const { return bytes_; }
+  void store(char* at) const {
+    const size_t few = std::min(kFew, elements_.size());
+    for (size_t i = 0; i < few; ++i) at = few_[i].store(at);
+    for (size_t i = few; i < elements_.size(); ++i) at = Encoded(elements_[i]).store(at);
+  }
+
+ private:
+  static constexpr size_t kFew = 8;
+
+  std::span<const Element> elements_;
+  uint64_t bytes_ = 0;
+  union {
+    Encoded few_[kFew];
+  };
+};
 
 // ---- The header ----------------------------------------------------------------------------------------
 
@@ -288,12 +310,12 @@ Blob* create(Heap& heap, size_t capacity) {
 }
 
 Blob* create_from(Heap& heap, std::span<const Element> elements) {
-  uint64_t size = kEmptyBytes + total_bytes(elements);
+  const EncodedList encoded(elements);
+  uint64_t size = kEmptyBytes + encoded.bytes();
   if (size > kMaxNodeBytes) return nullptr;
   Blob* node = Blob::create(heap, size);
   if (node == nullptr) return nullptr;
-  char* at = node->bytes + kHeaderBytes;
-  for (const Element& element : elements) at = Encoded(element).store(at);
+  encoded.store(node->bytes + kHeaderBytes);
   finish(node, size, elements.size());
   return node;
 }
@@ -301,7 +323,8 @@ Blob* create_from(Heap& heap, std::span<const Element> elements) {
 bool splice(Heap& heap, Blob*& node, Position first, Position last, uint32_t erased_count,
             std::span<const Element> inserted) {
   uint64_t old_size = node->size;
-  uint64_t added = total_bytes(inserted);
+  const EncodedList encoded(inserted);
+  uint64_t added = encoded.bytes();
   uint64_t size = old_size - (last - first) + added;
   if (size > kMaxNodeBytes) return false;
   Blob* written = Blob::writable(heap, node, std::max(size, old_size));
@@ -309,8 +332,7 @@ bool splice(Heap& heap, Blob*& node, Position first, Position last, uint32_t era
   node = written;
   uint32_t old_count = count_field(node->view());
   if (first + added != last) std::memmove(node->bytes + first + added, node->bytes + last, old_size - last);
-  char* at = node->bytes + first;
-  for (const Element& element : inserted) at = Encoded(element).store(at);
+  encoded.store(node->bytes + first);
   finish_changed(node, size, old_count, erased_count, inserted.size());
   return true;
 }

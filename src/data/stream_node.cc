@@ -207,8 +207,7 @@ bool append(Heap& heap, Blob*& node, StreamId master, StreamId id, std::span<con
   entry.add(static_cast<int64_t>(id.ms - master.ms));
   entry.add(static_cast<int64_t>(id.sequence - master.sequence));
   if (!same) entry.add(fields);
-  for (size_t i = same ? 1 : 0; i < pairs.size(); i += same ? 2 : 1)
-    entry.add(packed::stored_form(Element::of(pairs[i])));
+  for (size_t i = same ? 1 : 0; i < pairs.size(); i += same ? 2 : 1) entry.add(Element::of(pairs[i]));
   entry.add(same ? fields + kElementsSame : 2 * fields + kElementsOther);
   if (!packed::append_all(heap, node, entry.span())) return false;
   Position count_at = packed::begin(node->view());

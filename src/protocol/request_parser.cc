@@ -78,6 +78,19 @@ namespace {
 // where the next line begins, or null for everything else, which parse_number_line() then sorts out.
 inline const char* short_number_line(const char* line, const char* end, uint32_t& value) {
   constexpr ptrdiff_t kMaxDigits = 9;
+  constexpr ptrdiff_t kTwoDigitLine = 5;
+  if (end - line >= kTwoDigitLine) [[likely]] {
+    const uint32_t first = static_cast<uint8_t>(line[1]) - uint32_t{'0'};
+    const uint32_t second = static_cast<uint8_t>(line[2]) - uint32_t{'0'};
+    if (first <= 9 && line[2] == '\r' && line[3] == '\n') {
+      value = first;
+      return line + 4;
+    }
+    if (first <= 9 && first != 0 && second <= 9 && line[3] == '\r' && line[4] == '\n') {
+      value = first * 10 + second;
+      return line + 5;
+    }
+  }
   const char* at = line + 1;
   if (at >= end) return nullptr;
   uint32_t number = static_cast<uint8_t>(*at) - uint32_t{'0'};
