@@ -101,6 +101,7 @@ class Context {
     effects_.clear();
     touches_access_ = true;
     logs_slice_ = false;
+    has_logged_slices_ = false;
   }
 
   const Command& command() const { return *command_; }
@@ -163,6 +164,9 @@ class Context {
   // Work in slices, in a slice that is not the last: what was stated since it began is logged now (sliced.h).
   void log_slice() { logs_slice_ = true; }
   bool logs_slice() const { return logs_slice_; }
+  // An earlier slice stated something and was logged by itself.
+  bool has_logged_slices() const { return has_logged_slices_; }
+  void note_logged_slices() { has_logged_slices_ = true; }
   bool has_effects() const { return effects_count_ > 0; }
   // Changed, but nothing to log.
   void no_effect() { effects_count_ = kNoEffect; }
@@ -242,6 +246,7 @@ class Context {
   uint32_t effects_count_ = 0;
   bool touches_access_ = true;
   bool logs_slice_ = false;
+  bool has_logged_slices_ = false;
   bool may_slice_ = false;
   std::unique_ptr<SlicedWork> sliced_;
   std::vector<LatchWish> latch_wishes_;

@@ -16,8 +16,9 @@
 // What is stated in a step that is not the last is lost, unless the step calls Context::log_slice(). Work
 // whose effects are too many for one record, a delivery for each of a million entries, logs each slice by
 // itself. A crash in between leaves the slices that were logged, so these must be something that a client
-// could have asked for: deliveries of the first entries, acknowledgements of the first IDs. changed() belongs
-// to the last step all the same: it has waiters served, for whom the key is still latched.
+// could have asked for: deliveries of the first entries, acknowledgements of the first IDs. The command
+// itself is then not logged any more, whether the last step states something or not. changed() belongs to the
+// last step all the same: it has waiters served, for whom the key is still latched.
 
 #pragma once
 
@@ -54,6 +55,10 @@ class SlicedWork {
     static_cast<void>(resume);
     return false;
   }
+
+ private:
+  friend class Dispatcher;
+  bool has_logged_slices_ = false;
 };
 
 }  // namespace strata

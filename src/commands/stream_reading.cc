@@ -105,7 +105,6 @@ bool ReadWork::run(Context& context, uint64_t budget) {
     if (phase_ == Phase::kBegin) begin_source(place);
     if (!fill(context, place, budget)) {
       state_effects(context, place);
-      has_logged_ |= context.has_effects();
       context.log_slice();
       return false;
     }
@@ -295,7 +294,6 @@ void ReadWork::finish(Context& context) {
   }
   if (changes_.empty()) return;
   for (const Change& change : changes_) context.changed(context.key(change.arg), change.count);
-  if (has_logged_ && !context.has_effects()) context.no_effect();
 }
 
 }  // namespace strata

@@ -109,7 +109,6 @@ class ReadWork final : public SlicedWork {
   std::vector<StreamId> dropped_;  // pending entries whose stream entry is gone
 
   bool has_changed_ = false;  // this source
-  bool has_logged_ = false;   // with a slice
   struct Change {
     size_t arg;
     uint64_t count;

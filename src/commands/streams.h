@@ -112,7 +112,6 @@ class IdLog {
 
  private:
   std::vector<StreamId> ids_;
-  bool has_logged_ = false;
 };
 void log_group_position(Context& context, Bytes key, const StreamGroup& group);
 void log_consumer(Context& context, Bytes key, Bytes group, Bytes consumer);

@@ -231,7 +231,6 @@ class Trim final : public SlicedWork {
       const bool is_canonical =
           status && !trim_.is_approximate && trim_.references == StreamReferences::kKeep;
       if (!is_canonical) log_trim(context, key, stream, trim_, removed_ids_);
-      if (has_logged_ && !context.has_effects()) context.no_effect();
       context.changed(key, trim_.removed);
     }
     if (context.check(status)) context.reply().integer(static_cast<int64_t>(trim_.removed));
@@ -244,13 +243,11 @@ class Trim final : public SlicedWork {
     if (removed_ids_.empty()) return;
     log_trim(context, key, stream, trim_, removed_ids_);
     removed_ids_.clear();
-    has_logged_ = true;
     context.log_slice();
   }
 
   StreamTrim trim_;
   std::vector<StreamId> removed_ids_;
-  bool has_logged_ = false;  // with a slice
 };
 
 // ---- Adding ----------------------------------------------------------------------------------------
@@ -366,7 +363,7 @@ class Add final : public SlicedWork {
   // As Trim's.
   void end_slice(Context& context, const Key& key, const StreamValue& stream) {
     if (removed_ids_.empty()) return;
-    if (!std::exchange(has_logged_, true)) log_added(context, key, {});
+    if (!context.has_logged_slices()) log_added(context, key, {});
     log_trim(context, key, stream, options_.trim, removed_ids_);
     removed_ids_.clear();
     context.log_slice();
@@ -374,11 +371,7 @@ class Add final : public SlicedWork {
 
   void log(Context& context, const Key& key, const StreamValue& stream, bool trimmed_well) {
     const StreamTrim& trim = options_.trim;
-    if (has_logged_) {
-      log_trim(context, key, stream, trim, removed_ids_);
-      if (!context.has_effects()) context.no_effect();
-      return;
-    }
+    if (context.has_logged_slices()) return log_trim(context, key, stream, trim, removed_ids_);
     const bool has_exact_trim = !options_.has_trim || (trimmed_well && !trim.is_approximate &&
                                                        trim.references == StreamReferences::kKeep);
     const bool has_id = !options_.is_auto && options_.id.has_sequence;
@@ -405,7 +398,6 @@ class Add final : public SlicedWork {
   Options options_;
   bool is_added_ = false;
   bool is_recorded_ = false;
-  bool has_logged_ = false;  // with a slice
   std::string iid_;
   std::optional<StreamIdText> id_text_;  // once it is added
   std::vector<StreamId> removed_ids_;

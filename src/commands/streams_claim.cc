@@ -87,13 +87,11 @@ class Claimer {
   // The end of a slice that is not the last.
   void end_slice(Context& context, const Place& place) {
     state_effects(context, place);
-    has_logged_ |= context.has_effects();
     context.log_slice();
   }
   void finish(Context& context, const Place& place) {
     state_effects(context, place);
     if (changes_ > 0) context.changed(place.key, changes_);
-    if (has_logged_ && !context.has_effects()) context.no_effect();
   }
 
  private:
@@ -109,7 +107,6 @@ class Claimer {
   std::vector<StreamId> gone_;
   size_t gone_logged_ = 0;
   uint64_t changes_ = 0;
-  bool has_logged_ = false;
 };
 
 // So many IDs of a long reply in a slice.
@@ -437,12 +434,10 @@ class GiveBack final : public SlicedWork {
       has_memory = one(context, key, stream, group, nack_.ids[done_]);
     log(context, key);
     if (done_ < nack_.ids.size() && has_memory) {
-      has_logged_ |= context.has_effects();
       context.log_slice();
       return false;
     }
     if (given_back_ > 0) context.changed(key, given_back_);
-    if (has_logged_ && !context.has_effects()) context.no_effect();
     if (check_memory(context, has_memory)) context.reply().integer(static_cast<int64_t>(given_back_));
     return true;
   }
@@ -492,7 +487,6 @@ class GiveBack final : public SlicedWork {
   std::vector<StreamId> run_;
   uint64_t run_deliveries_ = 0;
   std::vector<Run> runs_;
-  bool has_logged_ = false;  // with a slice
 };
 
 }  // namespace

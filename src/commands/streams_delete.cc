@@ -120,7 +120,6 @@ class DeleteMore final : public SlicedWork {
     for (; done_ < end && !error_; ++done_) one(context, stream, group, options_.ids[done_]);
     if (done_ < options_.ids.size() && !error_) {
       state_effects(context);
-      has_logged_ |= context.has_effects();
       context.log_slice();
       return false;
     }
@@ -138,7 +137,6 @@ class DeleteMore final : public SlicedWork {
     }
     if (shown_ == count) return finish(context);
     state_effects(context);
-    has_logged_ |= context.has_effects();
     context.log_slice();
     return false;
   }
@@ -202,7 +200,6 @@ class DeleteMore final : public SlicedWork {
   bool finish(Context& context) {
     state_effects(context);
     if (changes_ > 0) context.changed(context.key(1), changes_);
-    if (has_logged_ && !context.has_effects()) context.no_effect();
     if (error_) context.check(*error_);
     return true;
   }
@@ -215,7 +212,6 @@ class DeleteMore final : public SlicedWork {
   // What the log has not got yet.
   std::vector<StreamId> deleted_;
   std::vector<GroupIds> acknowledged_;
-  bool has_logged_ = false;  // with a slice
   uint64_t changes_ = 0;
   std::optional<Error> error_;
 };

@@ -191,13 +191,10 @@ void IdLog::end_slice(Context& context, std::initializer_list<Bytes> words) {
   log_with_ids(context, words, ids_);
   context.log_slice();
   ids_.clear();
-  has_logged_ = true;
 }
 
 void IdLog::finish(Context& context, std::initializer_list<Bytes> words, bool as_it_came) {
-  if (as_it_came && !has_logged_) return;
-  if (has_logged_ && ids_.empty()) return context.no_effect();
-  log_with_ids(context, words, ids_);
+  if (!as_it_came || context.has_logged_slices()) log_with_ids(context, words, ids_);
 }
 
 void log_group_position(Context& context, Bytes key, const StreamGroup& group) {

@@ -438,12 +438,15 @@ bool Dispatcher::step_held(const RegisteredCommand& command, std::span<const Byt
   context_.set_sink(server_.sink());
   context_.set_client(reply, &session);
   context_.begin(*command.command, args, db, now_ms, {});
+  if (work.has_logged_slices_) context_.note_logged_slices();
   if (!work.step(context_)) {
-    EffectSink* sink = context_.environment().sink;
-    if (sink && context_.logs_slice())
+    if (!context_.logs_slice()) return false;
+    work.has_logged_slices_ |= context_.has_effects();
+    if (EffectSink* sink = context_.environment().sink)
       sequence = settle_sequence(held, context_.propagate(*sink, {}), session);
     return false;
   }
+  if (work.has_logged_slices_ && !context_.has_effects()) context_.no_effect();
   sequence = settle_sequence(held, finish_command(command, {}, reply, errors_before), session);
   return true;
 }
