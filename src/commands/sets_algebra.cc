@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "commands/collections.h"
 #include "commands/sets.h"
 #include "data/hyperloglog.h"
+#include "data/set_sieve.h"
 
 namespace strata {
 namespace {
@@ -27,7 +29,8 @@ enum class Operation : uint8_t { kIntersection, kUnion, kDifference };
 // Walks the members of a result, from where it stopped. The sets must not change meanwhile.
 class SetAlgebra {
  public:
-  explicit SetAlgebra(Operation operation) : operation_(operation) {}
+  explicit SetAlgebra(Operation operation)
+      : operation_(operation), sieve_(operation == Operation::kIntersection) {}
 
   // False: one is of another type, and that was replied.
   bool find(Context& context, const AlgebraKeys& keys) {
@@ -55,19 +58,15 @@ class SetAlgebra {
   template <typename Show>
   bool step(size_t budget, Show show) {
     for (size_t seen = 0; seen < budget && walked_ < walked_sets();) {
-      const size_t count = next_batch();
-      seen += count;
-      const size_t kept = filter(std::span(batch_).first(count));
-      for (size_t i = 0; i < kept; ++i) {
-        if (!show(batch_[i])) return true;
+      seen += next_batch();
+      for (const Element& member : sieve_.members()) {
+        if (!show(member)) return true;
       }
     }
     return walked_ == walked_sets();
   }
 
  private:
-  static constexpr size_t kBatch = 64;
-
   void order(bool is_first_missing, bool is_any_missing) {
     auto is_smaller = [](const Value& a, const Value& b) { return set_size(a) < set_size(b); };
     if (operation_ == Operation::kIntersection) {
@@ -83,29 +82,20 @@ class SetAlgebra {
   }
   // Some members more of the set that is being walked.
   size_t next_batch() {
-    batch_.clear();
-    bool is_end = set_visit_some(sets_[walked_], cursor_, kBatch,
-                                 [&](const Element& member) { batch_.push_back(member); });
-    if (is_end) {
+    std::span<const Value> others;
+    if (operation_ != Operation::kUnion) others = std::span(sets_).subspan(1);
+    if (sieve_.step(sets_[walked_], others, cursor_)) {
       ++walked_;
       cursor_ = 0;
     }
-    return batch_.size();
-  }
-  size_t filter(std::span<Element> members) const {
-    size_t kept = members.size();
-    if (operation_ == Operation::kUnion) return kept;
-    for (size_t i = 1; i < sets_.size() && kept > 0; ++i) {
-      kept = set_filter(sets_[i], members.first(kept), operation_ == Operation::kIntersection);
-    }
-    return kept;
+    return sieve_.seen();
   }
 
   const Operation operation_;
   std::vector<Value> sets_;  // without those that are missing
   size_t walked_ = 0;        // of sets_
   uint64_t cursor_ = 0;
-  std::vector<Element> batch_;
+  SetSieve sieve_;
 };
 
 // A set that grows in a key's shard. Who has one takes it, or gives it back.

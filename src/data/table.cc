@@ -82,43 +82,6 @@ class Table::ChainWriter {
   uint32_t length_ = 1;
 };
 
-// Bit 0 is a hash bit that no bucket index uses, so that keeping clear of the tags for "empty" and "link"
-// changes no bit that a split looks at.
-uint64_t Table::tag_of(uint64_t hash, unsigned depth) {
-  const unsigned first_bit = depth & ~(kTagRenewal - 1);
-  const uint64_t tag = ((hash >> first_bit) << 1 | hash >> 63) & 0xFFFF;
-  if (tag == 0) return 1;
-  return tag == kLinkTag ? kLinkTag - 1 : tag;
-}
-
-uint64_t Table::make_slot(uint64_t tag, const void* pointer) {
-  return tag << kTagShift | reinterpret_cast<uintptr_t>(pointer);
-}
-
-Table::Bucket* Table::next_in_chain(const Bucket* bucket) {
-  const uint64_t last = bucket->slots[kLinkSlot];
-  return last >> kTagShift == kLinkTag ? bucket_of(last) : nullptr;
-}
-
-unsigned Table::depth_of(size_t index) const {
-  STRATA_DASSERT(bucket_count_ > 0);
-  const unsigned current = level();
-  const size_t half = size_t{1} << current;
-  return index < bucket_count_ - half || index >= half ? current + 1 : current;
-}
-
-size_t Table::index_of(uint64_t hash) const {
-  STRATA_DASSERT(bucket_count_ > 0);
-  const size_t half = size_t{1} << level();
-  const size_t index = hash & (2 * half - 1);
-  return index < bucket_count_ ? index : index - half;
-}
-
-Table::Bucket* Table::bucket_at(size_t index) const {
-  if (segment_capacity_ == 0) return only_segment_ + index;
-  return segments_[index >> kSegmentShift] + (index & (kSegmentBuckets - 1));
-}
-
 Table* Table::create(Heap& heap, const HashSeed& seed) {
   void* memory = heap.allocate(sizeof(Table));
   if (memory == nullptr) return nullptr;
@@ -136,10 +99,9 @@ Table* Table::create(Heap& heap, const HashSeed& seed) {
 
 // The slot of the key, with its bucket and the one before it in the chain; null when it is not there.
 uint64_t* Table::find_slot(Bytes key, uint64_t hash, Bucket*& bucket, Bucket*& before) const {
-  const size_t index = index_of(hash);
-  const auto tag = static_cast<uint16_t>(tag_of(hash, depth_of(index)));
+  const auto [first, tag] = probe(hash);
   before = nullptr;
-  bucket = bucket_at(index);
+  bucket = const_cast<Bucket*>(first);
   while (true) {
     for (uint32_t matches = match_tags8(bucket->slots, tag); matches != 0; matches &= matches - 1) {
       uint64_t* slot = &bucket->slots[std::countr_zero(matches)];
@@ -159,18 +121,26 @@ TableEntry* Table::find(Bytes key, uint64_t hash) const {
   return slot == nullptr ? nullptr : entry_of(*slot);
 }
 
-void Table::prefetch_bucket(uint64_t hash) const {
-  const auto* bucket = reinterpret_cast<const char*>(bucket_at(index_of(hash)));
-  __builtin_prefetch(bucket);
-  __builtin_prefetch(bucket + sizeof(Bucket) - 1);  // a bucket may lie in two cache lines
+void Table::Probe::prefetch() const {
+  const auto* first = reinterpret_cast<const char*>(bucket);
+  prefetch_read(first);
+  prefetch_read(first + sizeof(Bucket) - 1);  // a bucket may lie in two cache lines
 }
 
+uint64_t Table::Probe::first_match() const {
+  for (const Bucket* at = bucket; at != nullptr; at = next_in_chain(at)) {
+    const uint32_t matches = match_tags8(at->slots, tag);
+    if (matches != 0) return at->slots[std::countr_zero(matches)];
+  }
+  return 0;
+}
+
+void Table::prefetch_bucket(uint64_t hash) const { probe(hash).prefetch(); }
+
 void Table::prefetch_entry(uint64_t hash) const {
-  const size_t index = index_of(hash);
-  const auto tag = static_cast<uint16_t>(tag_of(hash, depth_of(index)));
-  const Bucket* bucket = bucket_at(index);
-  for (uint32_t matches = match_tags8(bucket->slots, tag); matches != 0; matches &= matches - 1) {
-    __builtin_prefetch(entry_of(bucket->slots[std::countr_zero(matches)]));
+  const Probe at = probe(hash);
+  for (uint32_t matches = match_tags8(at.bucket->slots, at.tag); matches != 0; matches &= matches - 1) {
+    prefetch_read(entry_of(at.bucket->slots[std::countr_zero(matches)]));
   }
 }
 

@@ -27,7 +27,10 @@
 
 #include <bit>
 #include <cstdint>
+#include <span>
+#include <vector>
 
+#include "base/assert.h"
 #include "base/bytes.h"
 #include "base/function_ref.h"
 #include "base/hash.h"
@@ -66,6 +69,23 @@ class Table {
   // For who has several to find: first all the buckets, then all the entries. Inside the shard.
   void prefetch_bucket(uint64_t hash) const;
   void prefetch_entry(uint64_t hash) const;
+
+  // An entry as a walk meets it. Its place tells the lowest tag_bit + 15 bits of its hash.
+  struct Walked {
+    uint64_t slot;
+    uint32_t bucket;
+    uint32_t tag_bit;  // the lowest hash bit in the tag
+
+    const TableEntry* entry() const { return entry_of(slot); }
+  };
+  // Appends at least `budget` entries from bucket `cursor` on, if there are so many, and moves the cursor;
+  // true at the end. Touches none of them. The table must not change in between.
+  bool walk_some(uint64_t& cursor, size_t budget, std::vector<Walked>& walked) const;
+  // Keeps, in order and at the front, those entries of another table whose keys are in this one (`wanted`
+  // true) or are not (false), and returns their number. The tables share a seed, so where tags of both are of
+  // the same hash bits, which is so when neither is many times larger, nothing is hashed, and an entry whose
+  // tag is not in this table is never touched.
+  size_t filter(const Table& other, std::span<Walked> entries, bool wanted) const;
 
   // Visits at least `budget` entries from bucket `cursor` on, if there are so many, and moves the cursor;
   // true at the end. The table must not change in between.
@@ -106,16 +126,38 @@ class Table {
 
   explicit Table(const HashSeed& seed) : seed_(&seed) {}
 
+  // Where a key would be.
+  struct Probe {
+    const Bucket* bucket;
+    uint16_t tag;
+
+    void prefetch() const;
+    // The first slot with the tag; 0 when there is none.
+    uint64_t first_match() const;
+  };
+
+  static unsigned tag_bit_of(unsigned depth) { return depth & ~(kTagRenewal - 1); }
   static uint64_t tag_of(uint64_t hash, unsigned depth);
-  static uint64_t make_slot(uint64_t tag, const void* pointer);
+  static uint64_t make_slot(uint64_t tag, const void* pointer) {
+    return tag << kTagShift | reinterpret_cast<uintptr_t>(pointer);
+  }
   static TableEntry* entry_of(uint64_t slot) { return reinterpret_cast<TableEntry*>(slot & kPointerMask); }
   static Bucket* bucket_of(uint64_t slot) { return reinterpret_cast<Bucket*>(slot & kPointerMask); }
-  static Bucket* next_in_chain(const Bucket* bucket);
+  // Null at the end.
+  static Bucket* next_in_chain(const Bucket* bucket) {
+    const uint64_t last = bucket->slots[kLinkSlot];
+    return last >> kTagShift == kLinkTag ? bucket_of(last) : nullptr;
+  }
 
   unsigned level() const { return static_cast<unsigned>(std::bit_width(bucket_count_)) - 1; }
   unsigned depth_of(size_t index) const;
   size_t index_of(uint64_t hash) const;
-  Bucket* bucket_at(size_t index) const;
+  Bucket* bucket_at(size_t index) const {
+    if (segment_capacity_ == 0) return only_segment_ + index;
+    return segments_[index >> kSegmentShift] + (index & (kSegmentBuckets - 1));
+  }
+  Probe probe(uint64_t hash) const;
+  Probe probe(const Walked& walked) const;
   Bucket* add_bucket_room(Heap& heap);
   bool add_segment(Heap& heap);
   void drop_last_bucket(Heap& heap);
@@ -140,6 +182,33 @@ class Table {
   uint32_t only_capacity_ = 0;     // buckets of only_segment_
   uint32_t chain_limit_ = 1;
 };
+
+// Bit 0 is a hash bit that no bucket index uses, so that keeping clear of the tags for "empty" and "link"
+// changes no bit that a split looks at.
+inline uint64_t Table::tag_of(uint64_t hash, unsigned depth) {
+  const uint64_t tag = ((hash >> tag_bit_of(depth)) << 1 | hash >> 63) & 0xFFFF;
+  if (tag == 0) return 1;
+  return tag == kLinkTag ? kLinkTag - 1 : tag;
+}
+
+inline unsigned Table::depth_of(size_t index) const {
+  STRATA_DASSERT(bucket_count_ > 0);
+  const unsigned current = level();
+  const size_t half = size_t{1} << current;
+  return index < bucket_count_ - half || index >= half ? current + 1 : current;
+}
+
+inline size_t Table::index_of(uint64_t hash) const {
+  STRATA_DASSERT(bucket_count_ > 0);
+  const size_t half = size_t{1} << level();
+  const size_t index = hash & (2 * half - 1);
+  return index < bucket_count_ ? index : index - half;
+}
+
+inline Table::Probe Table::probe(uint64_t hash) const {
+  const size_t index = index_of(hash);
+  return {bucket_at(index), static_cast<uint16_t>(tag_of(hash, depth_of(index)))};
+}
 
 template <typename Visit>
 void Table::visit_chain(const Bucket* bucket, Visit&& visit) {

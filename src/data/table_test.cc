@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "data/context.h"
 #include "data/value_test_tools.h"
@@ -49,6 +50,41 @@ class TableTest : public ::testing::Test {
   const HashSeed seed_ = HashSeed::fixed(1);
   Table* table_;
 };
+
+// Sizes on both sides of the tags' renewals at 2^8 and 2^16 buckets, and while half of the buckets have
+// theirs behind them, so that tags of the same hash bits meet and tags of different ones.
+TEST_F(TableTest, FiltersTheEntriesOfOtherTables) {
+  Random random(test_seed(15));
+  std::vector<Table*> tables;
+  for (const size_t size : {10u, 900u, 1'500u, 200'000u, 340'000u}) {
+    Table* table = tables.emplace_back(Table::create(heap_, seed_));
+    while (table->size() < size) {
+      const std::string key = std::to_string(random.below(2 * size));
+      const uint64_t hash = table->hash(key);
+      if (table->find(key, hash) != nullptr) continue;
+      ASSERT_TRUE(table->insert(heap_, TableEntry::create_member(heap_, key), hash));
+    }
+  }
+  for (const Table* from : tables) {
+    std::vector<Table::Walked> walked;
+    for (uint64_t cursor : {uint64_t{0}, uint64_t{from->bucket_count() / 2}}) {
+      from->walk_some(cursor, 2'000, walked);
+    }
+    for (const Table* table : tables) {
+      for (const bool wanted : {true, false}) {
+        std::vector<Table::Walked> kept = walked;
+        kept.resize(table->filter(*from, kept, wanted));
+        std::vector<Bytes> expected;
+        for (const Table::Walked& one : walked) {
+          if ((table->find(one.entry()->key()) != nullptr) == wanted) expected.push_back(one.entry()->key());
+        }
+        ASSERT_EQ(kept.size(), expected.size()) << from->size() << ' ' << table->size();
+        for (size_t i = 0; i < kept.size(); ++i) ASSERT_EQ(kept[i].entry()->key(), expected[i]);
+      }
+    }
+  }
+  for (Table* table : tables) Table::destroy(heap_, table);
+}
 
 TEST_F(TableTest, GrowsAndShrinksThroughTagRenewals) {
   // 2^16 buckets, the second renewal of the tags, come at 327,680 entries.

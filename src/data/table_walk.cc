@@ -36,6 +36,61 @@ bool Table::visit_some(uint64_t& cursor, size_t budget, Visitor visit) const {
   return true;
 }
 
+bool Table::walk_some(uint64_t& cursor, size_t budget, std::vector<Walked>& walked) const {
+  const size_t enough = walked.size() + budget;
+  for (; cursor < bucket_count_; ++cursor) {
+    if (walked.size() >= enough) return false;
+    const auto bucket = static_cast<uint32_t>(cursor);
+    const unsigned tag_bit = tag_bit_of(depth_of(cursor));
+    visit_chain(bucket_at(cursor), [&](uint64_t slot) { walked.push_back({slot, bucket, tag_bit}); });
+  }
+  return true;
+}
+
+// The bits that the other table's index and tag tell suffice for an index at any depth with the same tag bit,
+// and then the tags are equal bit for bit. A bucket that too few bits have led to has another depth.
+Table::Probe Table::probe(const Walked& walked) const {
+  const uint64_t below_tag = walked.bucket & ((uint64_t{1} << walked.tag_bit) - 1);
+  const size_t index = index_of((walked.slot >> (kTagShift + 1)) << walked.tag_bit | below_tag);
+  if (tag_bit_of(depth_of(index)) != walked.tag_bit) [[unlikely]]
+    return probe(hash(walked.entry()->key()));
+  return {bucket_at(index), static_cast<uint16_t>(walked.slot >> kTagShift)};
+}
+
+size_t Table::filter(const Table& other, std::span<Walked> entries, bool wanted) const {
+  STRATA_ASSERT(seed_ == other.seed_);
+  constexpr size_t kTogether = 16;  // as many look-ups as a core has misses under way, about
+  Probe probes[kTogether];
+  uint64_t matches[kTogether];
+  const unsigned tag_bit = tag_bit_of(level());
+  size_t kept = 0;
+  for (size_t first = 0; first < entries.size(); first += kTogether) {
+    const auto group = entries.subspan(first, std::min(kTogether, entries.size() - first));
+    for (const Walked& walked : group) {
+      if (walked.tag_bit != tag_bit) prefetch_read(walked.entry());
+    }
+    for (size_t i = 0; i < group.size(); ++i) {
+      probes[i] = probe(group[i]);
+      probes[i].prefetch();
+    }
+    for (size_t i = 0; i < group.size(); ++i) {
+      matches[i] = probes[i].first_match();
+      if (matches[i] == 0) continue;
+      prefetch_read(entry_of(matches[i]));
+      prefetch_read(group[i].entry());
+    }
+    for (size_t i = 0; i < group.size(); ++i) {
+      bool is_there = matches[i] != 0;
+      if (is_there) {
+        const Bytes key = group[i].entry()->key();
+        is_there = entry_of(matches[i])->key() == key || find(key) != nullptr;
+      }
+      if (is_there == wanted) entries[kept++] = group[i];
+    }
+  }
+  return kept;
+}
+
 // A bucket of depth d holds the hashes that end in its d bits. Read backwards those are an interval of all
 // hashes, so counting upwards in bit-reversed order, from the end of one bucket's interval to the next, meets
 // every hash once even if buckets split and merge between calls.
