@@ -128,7 +128,7 @@ class Sorting {
   Sorting(SortOptions options, const Entry* entry)
       : options_(std::move(options)),
         size_(entry ? collection_size(entry->value()) : 0),
-        heap_(size_ > kSliceElements ? std::make_unique<Heap>() : nullptr),
+        heap_(size_ > kHeapSortItems ? std::make_unique<Heap>() : nullptr),
         arena_(heap_.get()) {
     is_unordered_ = options_.is_unordered;
     // A set has no order of its own that would be the same when the command runs again.
@@ -177,6 +177,7 @@ class Sorting {
     check_memory(context, false);
     return true;
   }
+  static Heap& home(Context& context) { return context.shard(context.key(1)).heap(); }
   // Copies what the element says; false when memory ended.
   bool copy_text(const Element& element, Bytes& copy);
   bool add_item(const Element& element);
@@ -261,7 +262,7 @@ bool Sorting::load_some(const Value& value, size_t budget, bool& is_end) {
 
 bool Sorting::load(Context& context, size_t budget) {
   if (!items_) {
-    items_ = make_sort_items(loads_window_ ? window_.count : size_);
+    items_ = make_sort_items(home(context), loads_window_ ? window_.count : size_);
     if (!items_) return fail(context);
   }
   bool is_end = true;
@@ -314,7 +315,7 @@ bool Sorting::sort_some(Context& context, size_t budget) {
     std::partial_sort(items_.get(), items_.get() + wanted, items_.get() + item_count_, order);
     sorted_ = {items_.get(), item_count_};
   } else {
-    if (!sort_) sort_ = SlicedSort::create({items_.get(), item_count_}, order);
+    if (!sort_) sort_ = SlicedSort::create(home(context), {items_.get(), item_count_}, order);
     if (!sort_) return fail(context);
     if (!sort_->step(budget)) return false;
     sorted_ = sort_->items();

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/result.h"
+#include "memory/heap.h"
 #include "platform/memory_map.h"
 
 namespace strata {
@@ -26,9 +27,10 @@ uint64_t ordered_bits(const SortItem& item, bool is_descending) {
 
 }  // namespace
 
-SortItems make_sort_items(size_t count) {
-  constexpr size_t kMappedFromItems = 8192;
-  if (count < kMappedFromItems) return SortItems(new (std::nothrow) SortItem[count]);
+SortItems make_sort_items(Heap& heap, size_t count) {
+  if (count <= kHeapSortItems) {
+    return SortItems(static_cast<SortItem*>(heap.allocate(count * sizeof(SortItem))));
+  }
   const size_t page = page_size();
   const size_t bytes = (count * sizeof(SortItem) + page - 1) / page * page;
   Result<void*> memory = reserve_memory(bytes, page);
@@ -38,13 +40,13 @@ SortItems make_sort_items(size_t count) {
 }
 
 void ReleaseSortItems::operator()(SortItem* items) const {
-  mapped_bytes > 0 ? release_memory(items, mapped_bytes) : delete[] items;
+  mapped_bytes > 0 ? release_memory(items, mapped_bytes) : Heap::release(items);
 }
 
-std::unique_ptr<SlicedSort> SlicedSort::create(std::span<SortItem> items, SortOrder order) {
+std::unique_ptr<SlicedSort> SlicedSort::create(Heap& heap, std::span<SortItem> items, SortOrder order) {
   SortItems other;
   if (items.size() > kTextRun || order.by == SortOrder::By::kNumber) {
-    other = make_sort_items(items.size());
+    other = make_sort_items(heap, items.size());
     if (!other) return nullptr;
   }
   return std::unique_ptr<SlicedSort>(new (std::nothrow) SlicedSort(items, order, std::move(other)));

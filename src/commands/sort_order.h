@@ -13,6 +13,8 @@
 
 namespace strata {
 
+class Heap;
+
 struct SortItem {
   const char* text;
   uint32_t text_size;
@@ -31,15 +33,19 @@ struct SortItem {
 };
 static_assert(sizeof(SortItem) == 24);
 
-// Room for many items is mapped for itself: given back by malloc it would go together with whatever else lies
-// there, tens of megabytes in one call of several milliseconds.
+// Room for items. Up to this many it comes from the heap of the shard whose turn it is, where it is still
+// warm from the last time, counted, and given back when it stays unused. More are mapped for themselves:
+// given back to the heap they would go in one piece with whatever else lies there, a call of several
+// milliseconds.
+inline constexpr size_t kHeapSortItems = (size_t{1} << 20) / sizeof(SortItem);
+// From any thread.
 struct ReleaseSortItems {
   size_t mapped_bytes = 0;
   void operator()(SortItem* items) const;
 };
 using SortItems = std::unique_ptr<SortItem[], ReleaseSortItems>;
 // Null when there is no memory.
-SortItems make_sort_items(size_t count);
+SortItems make_sort_items(Heap& heap, size_t count);
 
 struct SortOrder {
   enum class By : uint8_t { kNumber, kText, kWeightText };
@@ -70,7 +76,7 @@ struct SortOrder {
 class SlicedSort {
  public:
   // Null when there is no memory for the second array, which few texts do without.
-  static std::unique_ptr<SlicedSort> create(std::span<SortItem> items, SortOrder order);
+  static std::unique_ptr<SlicedSort> create(Heap& heap, std::span<SortItem> items, SortOrder order);
 
   // Handles about `budget` items, each of which comes up once for every doubling of the run. True at the end.
   bool step(size_t budget);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "memory/heap.h"
 
 namespace strata {
 namespace {
@@ -20,6 +21,7 @@ std::vector<std::string> texts_of(std::span<const SortItem> items) {
 // Whatever the slices, the order is that of std::sort; ends of runs and of pairs of runs are met.
 TEST(SlicedSortTest, SortsAsAWholeWhateverTheSlices) {
   Random random(1);
+  Heap heap;
   for (size_t count : {0, 1, 2, 127, 128, 2047, 2048, 2049, 4096, 4097, 6145, 8192, 8193, 20'481}) {
     std::vector<std::string> texts(count);
     std::vector<SortItem> items;
@@ -38,7 +40,7 @@ TEST(SlicedSortTest, SortsAsAWholeWhateverTheSlices) {
         for (size_t budget : {size_t{1}, size_t{700}, size_t{5000}, SIZE_MAX}) {
           if (budget == 1 && count > 5000) continue;
           std::vector<SortItem> given = items;
-          auto sort = SlicedSort::create(given, order);
+          auto sort = SlicedSort::create(heap, given, order);
           ASSERT_TRUE(sort);
           size_t steps = 0;
           while (!sort->step(budget)) ASSERT_LT(++steps, 100 * count + 100);
