@@ -70,6 +70,18 @@ struct KeyspaceCounters {
   }
 };
 
+class Context;
+
+// Told of what a command means beyond the keyspace. All shards are held.
+class FlushListener {
+ public:
+  // FLUSHALL: every database is empty now. What the command counts as changed is in the context already.
+  virtual void flushed_everything(Context& context) = 0;
+
+ protected:
+  ~FlushListener() = default;
+};
+
 class Context {
  public:
   // What stays the same for many commands of a thread.
@@ -78,6 +90,7 @@ class Context {
     const DataOptions& options;
     KeyspaceCounters& counters;
     EffectSink* sink;  // null: nothing is logged (no AOF, or loading)
+    FlushListener* flush_listener = nullptr;
   };
 
   explicit Context(const Environment& environment) : environment_(environment) {}
@@ -148,6 +161,10 @@ class Context {
   void erase(const Key& key);
   // Counts a change that has no key (FLUSHALL, SWAPDB).
   void changed_everything(uint64_t count) { changes_ += count; }
+  // After FLUSHALL has done that.
+  void flushed_everything() {
+    if (environment_.flush_listener) environment_.flush_listener->flushed_everything(*this);
+  }
 
   // What is logged instead of the command itself.
   void effect(std::span<const Bytes> words, std::span<const Bytes> more = {});

@@ -97,6 +97,7 @@ void flushall(Context& context) {
   for (uint16_t db = 0; db < context.keyspace().database_count(); ++db)
     count += flush(context, db, synchronously);
   context.changed_everything(count + 1);
+  context.flushed_everything();
   reply_flushed(context, synchronously);
 }
 

@@ -45,29 +45,30 @@ Status write_file(File& file, Keyspace& keyspace, const RdbSaveOptions& options,
   return {};
 }
 
-Status save_to(FileSystem& fs, const std::string& temporary, std::string_view path, Keyspace& keyspace,
-               const RdbSaveOptions& options, RdbSaveReport* report) {
+Status write_empty_file(File& file, const RdbSaveOptions& options, RdbSaveReport* report) {
+  RdbWriter writer(file, options.writer);
+  TRY(writer.begin(options.aux));
+  TRY(writer.finish());
+  *report = {0, writer.bytes(), options.writer.version};
+  return {};
+}
+
+template <typename Write>
+Status save_to(FileSystem& fs, const std::string& temporary, std::string_view path, const Write& write) {
   TRY_ASSIGN(File file, fs.open(temporary, OpenMode::kTruncate));
-  TRY(write_file(file, keyspace, options, report));
+  TRY(write(file));
   file.close();
   return fs.rename(temporary, path);
 }
 
-}  // namespace
-
-uint32_t rdb_version_for(const Keyspace& keyspace, uint32_t version) {
-  return keyspace.timed_hash_count() > 0 ? std::max(version, kRdbVersionWithFieldDeadlines) : version;
-}
-
-namespace {
-
-Result<RdbSaveReport> save(FileSystem& fs, std::string_view path, Keyspace& keyspace,
-                           const RdbSaveOptions& options) {
+template <typename Write>
+Result<RdbSaveReport> save(FileSystem& fs, std::string_view path, std::string_view kind, const Write& write) {
   const std::string directory = parent_directory(path);
-  const std::string temporary = snapshot_temporary_path(path, "save");
+  const std::string temporary = snapshot_temporary_path(path, kind);
   RdbSaveReport report;
-  const Status saved = without_throwing(
-      "no memory to save", [&] { return save_to(fs, temporary, path, keyspace, options, &report); });
+  const Status saved = without_throwing("no memory to save", [&] {
+    return save_to(fs, temporary, path, [&](File& file) { return write(file, &report); });
+  });
   if (!saved) {
     static_cast<void>(fs.remove(temporary));  // it may not be there; the first error is the one that matters
     return std::unexpected(saved.error());
@@ -78,9 +79,24 @@ Result<RdbSaveReport> save(FileSystem& fs, std::string_view path, Keyspace& keys
 
 }  // namespace
 
+uint32_t rdb_version_for(const Keyspace& keyspace, uint32_t version) {
+  return keyspace.timed_hash_count() > 0 ? std::max(version, kRdbVersionWithFieldDeadlines) : version;
+}
+
 Result<RdbSaveReport> rdb_save(FileSystem& fs, std::string_view path, Keyspace& keyspace,
                                const RdbSaveOptions& options) {
-  return without_throwing("no memory to save", [&] { return save(fs, path, keyspace, options); });
+  return without_throwing("no memory to save", [&] {
+    return save(fs, path, "save", [&](File& file, RdbSaveReport* report) {
+      return write_file(file, keyspace, options, report);
+    });
+  });
+}
+
+Result<RdbSaveReport> rdb_save_empty(FileSystem& fs, std::string_view path, const RdbSaveOptions& options) {
+  return without_throwing("no memory to save", [&] {
+    return save(fs, path, "flushed",
+                [&](File& file, RdbSaveReport* report) { return write_empty_file(file, options, report); });
+  });
 }
 
 }  // namespace strata

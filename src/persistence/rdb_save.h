@@ -1,4 +1,4 @@
-// Saves a whole keyspace as an RDB file: SAVE, save points at shutdown, DEBUG RELOAD.
+// Saves a whole keyspace as an RDB file: SAVE, save points at shutdown, DEBUG RELOAD, FLUSHALL.
 //
 // Writes a temporary file beside the target, syncs it, renames it over the target and syncs the directory:
 // the old dump or the new one, never half. On failure the temporary file is removed and the old dump is as
@@ -39,6 +39,10 @@ struct RdbSaveReport {
 
 // The version of a file with all that is there now, where `version` is wanted. While all shards are held.
 uint32_t rdb_version_for(const Keyspace& keyspace, uint32_t version);
+
+// The file of a keyspace without a key: nobody holds anything meanwhile.
+[[nodiscard]] Result<RdbSaveReport> rdb_save_empty(FileSystem& fs, std::string_view path,
+                                                   const RdbSaveOptions& options);
 
 [[nodiscard]] Result<RdbSaveReport> rdb_save(FileSystem& fs, std::string_view path, Keyspace& keyspace,
                                              const RdbSaveOptions& options);

@@ -156,6 +156,10 @@ void RdbSnapshot::finish() {
 
 void RdbSnapshot::cancel() {
   std::scoped_lock guard(publish_mutex_);
+  cancel_soon();
+}
+
+void RdbSnapshot::cancel_soon() {
   is_void_.store(true, std::memory_order_release);
   ring();
 }

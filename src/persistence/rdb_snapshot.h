@@ -66,6 +66,9 @@ class RdbSnapshot final : public SnapshotSink {
   void finish();
   // write() ends soon, with kCancelled, and replace() replaces nothing from now on. Any thread.
   void cancel();
+  // The same, but replace() may be replacing just now.
+  void cancel_soon();
+  bool is_cancelled() const { return is_void(); }  // or it has failed
   // In place of write(), or after it failed: nothing is kept, and the walk does not wait for anybody.
   void give_up();
 

@@ -11,6 +11,7 @@
 #include "platform/file_system.h"
 #include "platform/process.h"
 #include "platform/thread.h"
+#include "server/empty_dump.h"
 #include "server/log_lines.h"
 #include "server/rewrite_delay.h"
 #include "server/server.h"
@@ -132,8 +133,10 @@ struct BackgroundSave::Run {
   Walk walk;
   const int64_t began_s = now_s();
   uint64_t changes = 0;  // of the server, at the beginning
-  std::string target;    // of a save
-  AofLocation location;  // of a rewrite
+  uint64_t number = 0;
+  std::string target;       // of a save
+  uint64_t after_dump = 0;  // an empty one, which goes first
+  AofLocation location;     // of a rewrite
   LogRetention retention;
   bool resumes = false;  // a log that has failed
   bool begins = false;   // a log
@@ -154,7 +157,7 @@ bool BackgroundSave::begin(Kind kind) {
   // Everything that needs memory: afterwards only the snapshot can fail.
   auto prepared = without_throwing("no memory to save", [&]() -> Result<std::unique_ptr<Run>> {
     auto run = std::make_unique<Run>(*this, kind, options);
-    run->target = o.dump_file;
+    run->target = dump_path(o);
     run->location = {AofLocation().directory, o.append_directory, o.append_file};
     thread_ = std::thread([this, made = run.get()] {
       made->gate.wait(Run::kClosed, std::memory_order_acquire);
@@ -168,6 +171,7 @@ bool BackgroundSave::begin(Kind kind) {
   }
   std::unique_ptr<Run> run = std::move(*prepared);
   run->changes = server_.total_changes();
+  run->after_dump = server_.empty_dump().wanted();
   run->retention = {static_cast<uint64_t>(o.log_retention_s), static_cast<uint64_t>(now_s())};
   run->begins = kind == Kind::kRewrite && log_switch.waits_to_begin();
   if (run->begins) {
@@ -185,6 +189,7 @@ bool BackgroundSave::begin(Kind kind) {
   run->snapshot.begin();
   if (kind == Kind::kRewrite && log != nullptr && !run->begins) log->mark_rotation();
   if (kind == Kind::kRewrite) log_switch.rewrite_began();
+  run->number = ++begun_;
   static_cast<void>(without_throwing("no memory to tell", [&]() -> Status {
     log_notice(fmt::format("Background {} started by pid {}", name_of(kind), process_id()));
     return {};
@@ -204,6 +209,7 @@ void BackgroundSave::run_thread(Run& run) {
   name_this_thread("strata-snapshot");
   const bool is_save = run.kind == Kind::kSave;
   FileSystem& fs = real_file_system();
+  if (is_save) server_.empty_dump().wait_for(run.after_dump, [&run] { return run.snapshot.is_cancelled(); });
   const Result<RdbSaveReport> report = without_throwing("no memory to save", [&] {
     return is_save       ? run.snapshot.replace(fs, run.target, snapshot_temporary_path(run.target, "bgsave"))
            : run.resumes ? resume_log(fs, run.location, *server_.log(), run.snapshot)
@@ -219,6 +225,8 @@ void BackgroundSave::run_thread(Run& run) {
   is_save ? end_save(run, status) : end_rewrite(run, status);
   if (run.resumes) end_resumption(status);
   if (!is_save) server_.log_switch().rewrite_ended(run.begins, status.has_value());
+  written_.store(run.number, std::memory_order_release);
+  written_.notify_all();
   has_written_.store(true, std::memory_order_release);
 }
 
@@ -383,6 +391,18 @@ bool BackgroundSave::rewrite_is_due(int64_t now) const {
 void BackgroundSave::cancel_save() {
   std::scoped_lock guard(mutex_);
   if (run_ && run_->kind == Kind::kSave) run_->snapshot.cancel();
+}
+
+uint64_t BackgroundSave::cancel_save_soon() {
+  std::scoped_lock guard(mutex_);
+  if (!run_ || run_->kind != Kind::kSave) return 0;
+  run_->snapshot.cancel_soon();
+  return run_->number;
+}
+
+void BackgroundSave::wait_for(uint64_t number) const {
+  uint64_t written;
+  while ((written = written_.load(std::memory_order_acquire)) < number) written_.wait(written);
 }
 
 void BackgroundSave::cancel_rewrite() {

@@ -41,6 +41,10 @@ class BackgroundSave {
   // While all shards are held: the dump that is being written, if any, will not take the place of one that
   // the caller is about to write.
   void cancel_save();
+  // The same, but the dump may be taking its place just now: until wait_for() returns with what this
+  // returned. That waits for the disk, so not while shards are held.
+  uint64_t cancel_save_soon();
+  void wait_for(uint64_t number) const;
   // The rewrite that is running, if any, is given up, unless its base is in place already. Any thread.
   void cancel_rewrite();
   // The loops have stopped: gives the running one up. No file of it remains. What the loops may still hold of
@@ -92,6 +96,8 @@ class BackgroundSave {
   std::unique_ptr<Run> run_;
   std::thread thread_;
   std::atomic<Kind> running_{Kind::kNone};
+  uint64_t begun_ = 0;                    // how many
+  std::atomic<uint64_t> written_{0};      // of them
   std::atomic<bool> has_written_{false};  // the thread is only to be joined
   std::atomic<bool> has_walked_{false};   // and nothing of the walk is on its way any more
   int64_t told_s_ = 0;                    // when the log was last told how far it is

@@ -5,6 +5,7 @@
 #include "platform/clock.h"
 #include "platform/socket.h"
 #include "server/dispatcher.h"
+#include "server/empty_dump.h"
 #include "server/server.h"
 #include "server/worker.h"
 
@@ -122,12 +123,17 @@ void Connection::wait_for_log(uint64_t from_byte, uint64_t sequence) {
   if (!marks_.empty()) {
     const Mark& last = marks_.back();
     const bool is_as_strong = last.level == level || last.level == Durability::kDisk;
-    if (is_as_strong && last.sequence >= sequence) return;
+    if (!last.is_for_dump && is_as_strong && last.sequence >= sequence) return;
   }
   marks_.push_back({from_byte, sequence, level});
 }
 
+void Connection::wait_for_dump(uint64_t from_byte, uint64_t number) {
+  marks_.push_back({from_byte, number, Durability::kDisk, true});
+}
+
 bool Connection::is_met(const Mark& mark) const {
+  if (mark.is_for_dump) return worker_.server().empty_dump().has_written(mark.sequence);
   const OpLog& log = *worker_.server().log_switch().last_log();
   switch (mark.level) {
     case Durability::kNone:
@@ -144,8 +150,9 @@ bool Connection::is_met(const Mark& mark) const {
   return log.failed() && log.standing() == OpLog::Standing::kBeginning;
 }
 
-// What it still waits for will not come.
+// What it still waits for will not come. Of a dump one hears in any case.
 bool Connection::waits_in_vain() const {
+  if (marks_.front().is_for_dump) return false;
   const OpLog& log = *worker_.server().log_switch().last_log();
   return log.failed() || log.standing() == OpLog::Standing::kOff;
 }

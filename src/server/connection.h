@@ -6,6 +6,7 @@
 //
 // Replies collect in `output` and leave once a turn, in flush(). While the log is on, replies wait for the
 // sequence that their commands reached: a mark says from which byte on the output waits for which sequence.
+// With save points the reply to FLUSHALL waits for the empty dump in the same way.
 
 #pragma once
 
@@ -60,6 +61,7 @@ class Connection final : private SendCompletion, private Foresight {
 
   // From here on the output waits for `sequence` of the log, as the session's durability_now means it.
   void wait_for_log(uint64_t from_byte, uint64_t sequence);
+  void wait_for_dump(uint64_t from_byte, uint64_t number);
   // What the oldest bytes wait for has happened, or they wait for nothing.
   bool is_log_wait_over() const;
   // The coroutine has ended: destroys the connection, as soon as no send uses its output any more.
@@ -91,8 +93,9 @@ class Connection final : private SendCompletion, private Foresight {
  private:
   struct Mark {
     uint64_t from_byte;
-    uint64_t sequence;
+    uint64_t sequence;  // of the log; or the number of an empty dump
     Durability level;
+    bool is_for_dump = false;
   };
   bool is_met(const Mark& mark) const;
   bool waits_in_vain() const;

@@ -8,6 +8,7 @@
 #include "persistence/rdb_load.h"
 #include "platform/clock.h"
 #include "platform/file_system.h"
+#include "server/empty_dump.h"
 #include "server/log_lines.h"
 #include "server/replay.h"
 #include "server/server.h"
@@ -76,6 +77,7 @@ namespace {
 
 std::expected<void, std::string> reload_held(Server& server, const ReloadOptions& options) {
   const std::string& path = server.options().dump_file;
+  server.empty_dump().wait();
   if (options.saves) {
     if (Status saved = server.save_held(); !saved) return failed("Saving the dump", saved.error(), {});
   }

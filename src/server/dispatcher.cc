@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "platform/clock.h"
 #include "server/connection.h"
+#include "server/empty_dump.h"
 #include "server/server.h"
 #include "server/slow_log.h"
 #include "server/worker.h"
@@ -24,8 +25,7 @@ Dispatcher::Dispatcher(Server& server, Worker& worker)
     : server_(server),
       worker_(worker),
       runner_(server.keyspace()),
-      context_({server.keyspace(), server.options().data, worker.keyspace_counters(), nullptr}),
-      flushall_(server.registry().find("flushall")) {}
+      context_({server.keyspace(), server.options().data, worker.keyspace_counters(), nullptr, this}) {}
 
 Dispatcher::~Dispatcher() = default;
 
@@ -207,6 +207,8 @@ size_t Dispatcher::run_batch(Connection& connection, std::span<const ParsedComma
 
 void Dispatcher::mark_waits(Connection& connection) {
   if (wait_sequence_ > 0) connection.wait_for_log(wait_from_byte_, wait_sequence_);
+  if (wait_dump_ > 0) [[unlikely]]
+    connection.wait_for_dump(wait_from_byte_, std::exchange(wait_dump_, 0));
   wait_sequence_ = 0;
   wait_from_byte_ = connection.output().appended_total();
 }
@@ -388,6 +390,7 @@ void Dispatcher::run_multi_shard(Connection& connection, const ParsedCommand& pa
     job.begin_block(*this, sequence);
   }
   note_wait(sequence);
+  wait_dump_ = std::max(wait_dump_, take_awaited_dump());
   if (context_.has_ready()) serve_waiters(shards);
   leave_all(shards);
 }
@@ -423,12 +426,20 @@ uint64_t Dispatcher::finish_command(const RegisteredCommand& command, Bytes cano
   if (context_.changes() > 0 && !(command.flags & kConnection)) {
     worker_.keyspace_counters().add_changes(context_.changes());
     if (EffectSink* sink = context_.environment().sink) sequence = context_.propagate(*sink, canonical_raw);
-    if (&command == flushall_) [[unlikely]]
-      server_.flushed_everything();
   }
   if (reply.error_count() != errors_before) [[unlikely]]
     note_error(command, reply);
   return sequence;
+}
+
+// With save points the dump is empty from now on, as with Redis, and the reply tells that it is. This command
+// is not counted yet.
+void Dispatcher::flushed_everything(Context& context) {
+  const uint64_t cancelled = server_.background_save().cancel_save_soon();
+  if (server_.options().save_points.empty()) return;
+  const uint64_t changes = server_.total_changes() + context.changes();
+  const uint64_t dump = server_.empty_dump().write_soon(changes, cancelled);
+  if (context.session()->durability_now != Durability::kNone) awaited_dump_ = dump;
 }
 
 bool Dispatcher::step_held(const RegisteredCommand& command, std::span<const Bytes> args, SlicedWork& work,

@@ -10,6 +10,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <utility>
 
 #include "commands/context.h"
 #include "commands/keys.h"
@@ -81,6 +82,7 @@ class QueuedJob final : public ShardJob {
   std::unique_ptr<GoHome> go_home_;
   std::unique_ptr<Arrive> arrive_;
   uint64_t sequence_ = 0;
+  uint64_t awaited_dump_ = 0;
   size_t next_command_ = 0;
   std::unique_ptr<SlicedWork> work_;
   std::vector<HeldLatch> latches_;
@@ -90,10 +92,12 @@ class QueuedJob final : public ShardJob {
   WaitEnd wait_end_ = WaitEnd::kServed;
 };
 
-class Dispatcher {
+class Dispatcher final : private FlushListener {
  public:
   Dispatcher(Server& server, Worker& worker);
   ~Dispatcher();
+  Dispatcher(const Dispatcher&) = delete;
+  Dispatcher& operator=(const Dispatcher&) = delete;
 
   // Executes commands from the front of `input` until it ends or the connection stalls or closes. Returns the
   // bytes consumed.
@@ -145,6 +149,8 @@ class Dispatcher {
   void set_durability_now(Session& session, Durability level);
   // Before commands are run from another place than run().
   void prepare_context();
+  // The empty dump that the reply of what has just run waits for (empty_dump.h); 0: none.
+  uint64_t take_awaited_dump() { return std::exchange(awaited_dump_, 0); }
   JobRunner& runner() { return runner_; }
   Context& context() { return context_; }
 
@@ -193,18 +199,20 @@ class Dispatcher {
   void note_wait(uint64_t sequence) {
     if (sequence > wait_sequence_) wait_sequence_ = sequence;
   }
+  void flushed_everything(Context& context) override;
 
   Server& server_;
   Worker& worker_;
   JobRunner runner_;
   Context context_;
-  const RegisteredCommand* const flushall_;
   ParsedBatch batch_;
   std::array<Prepared, ParsedBatch::kMaxCommands> prepared_;
   std::array<MemberPlace, ParsedBatch::kMaxCommands> members_;
   std::vector<KeyPosition> positions_;
   uint64_t wait_sequence_ = 0;  // what the replies written in this batch, from that byte on, wait for
+  uint64_t wait_dump_ = 0;
   uint64_t wait_from_byte_ = 0;
+  uint64_t awaited_dump_ = 0;  // of the command that is running
   uint64_t last_turn_ = UINT64_MAX;
   size_t jobs_absorbed_ = 0;  // further commands that a queued job took along
 };

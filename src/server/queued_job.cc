@@ -70,7 +70,9 @@ struct QueuedJob::Arrive final : public PostedWork {
   void run() override {
     Connection& connection = job.connection_;
     if (job.waiter_) job.end_block();
-    if (job.sequence_ > 0) connection.wait_for_log(connection.output().appended_total(), job.sequence_);
+    const uint64_t from_byte = connection.output().appended_total();
+    if (job.sequence_ > 0) connection.wait_for_log(from_byte, job.sequence_);
+    if (job.awaited_dump_ > 0) connection.wait_for_dump(from_byte, job.awaited_dump_);
     connection.output().splice(std::move(job.output_));
     connection.reply().set_muted(connection.session().has(Session::kReplyOff));
     connection.worker().mark_dirty(connection);
@@ -145,6 +147,7 @@ bool QueuedJob::run_commands(Dispatcher& dispatcher, Reply& reply) {
       return false;
     }
     sequence_ = std::max(sequence_, dispatcher.run_transaction_held(shards, session, now_ms, reply));
+    awaited_dump_ = dispatcher.take_awaited_dump();
     if (dispatcher.context().has_ready()) dispatcher.serve_waiters(shards);
     return true;
   }
@@ -156,6 +159,7 @@ bool QueuedJob::run_commands(Dispatcher& dispatcher, Reply& reply) {
     }
     sequence_ = std::max(
         sequence_, dispatcher.run_timed(*command.command, command.args, shards, db, now_ms, reply, session));
+    awaited_dump_ = std::max(awaited_dump_, dispatcher.take_awaited_dump());
     ++next_command_;
     const bool is_sliced = dispatcher.context().has_sliced();
     const bool is_blocked = dispatcher.context().has_block();

@@ -14,6 +14,7 @@
 #include "server/commands.h"
 #include "server/config.h"
 #include "server/connection.h"
+#include "server/empty_dump.h"
 #include "server/loader.h"
 #include "server/log_lines.h"
 #include "server/slow_log.h"
@@ -40,7 +41,8 @@ Server::Server(std::unique_ptr<Configuration> configuration)
     : configuration_(std::move(configuration)),
       slow_log_(std::make_unique<SlowLog>()),
       log_switch_(*this),
-      background_save_(std::make_unique<BackgroundSave>(*this)) {}
+      background_save_(std::make_unique<BackgroundSave>(*this)),
+      empty_dump_(std::make_unique<EmptyDump>(*this)) {}
 
 Server::~Server() = default;
 
@@ -367,15 +369,15 @@ RdbSaveOptions rdb_save_options(const Options& options) {
   return save;
 }
 
+std::string dump_path(const Options& options) {
+  const Result<std::string> directory = current_directory();
+  return directory ? *directory + "/" + options.dump_file : options.dump_file;
+}
+
 void Server::note_save_result(bool ok) {
   std::lock_guard lock(configuration_mutex_);
   const Options& o = options();
   set_alert(kAlertSaveFailed, !ok && o.stop_writes_on_bgsave_error && !o.save_points.empty());
-}
-
-void Server::flushed_everything() {
-  background_save_->cancel_save();
-  if (!options().save_points.empty()) static_cast<void>(save_held());  // the log tells of a failure
 }
 
 Status Server::save_held() {
@@ -383,6 +385,7 @@ Status Server::save_held() {
   int64_t began_ms = system_clock().wall_us() / 1000;
   save_state_.last_try_s = began_ms / 1000;
   background_save_->cancel_save();
+  empty_dump_->wait();
   uint64_t changes = total_changes();
   auto report = rdb_save(real_file_system(), o.dump_file, *keyspace_, rdb_save_options(o));
   int64_t ended_ms = system_clock().wall_us() / 1000;
@@ -483,6 +486,7 @@ int Server::finish() {
     log_warning("There is a background save or rewrite in progress, giving it up");
     background_save_->abandon();
   }
+  empty_dump_->wait();
   if (!load_failed_ && !(alerts() & kAlertLoading)) {
     log_warning("User requested shutdown...");
     if (Status status = log_switch_.stop(); !status) {

@@ -24,12 +24,15 @@
 namespace strata {
 
 class Configuration;
+class EmptyDump;
 class SlowLog;
 
 // After a failed snapshot the next is tried after this.
 inline constexpr int64_t kSaveRetryS = 5;
 // What the options say about dump files.
 RdbSaveOptions rdb_save_options(const Options& options);
+// The dump file where it belongs now, whatever `dir` becomes while it is written.
+std::string dump_path(const Options& options);
 
 // Why commands go through the checks even for a plain client.
 enum ServerAlert : uint32_t {
@@ -83,14 +86,13 @@ class Server {
   uint64_t log_salt() const { return log_salt_; }
   // A snapshot, with all shards held by the caller. SAVE, and SHUTDOWN.
   Status save_held();
-  // After FLUSHALL, all shards held: with save points the dump is empty from now on, as with Redis.
-  void flushed_everything();
   bool save_wanted(SaveChoice choice) const;
   // After a snapshot: whether writes are refused because the last one failed.
   void note_save_result(bool ok);
   // A save point has been reached; says so in the log.
   bool save_point_is_due(int64_t now_s);
   BackgroundSave& background_save() { return *background_save_; }
+  EmptyDump& empty_dump() { return *empty_dump_; }
 
   Options& options();
   Configuration& configuration() { return *configuration_; }
@@ -158,6 +160,7 @@ class Server {
   LogSwitch log_switch_;
   // Its walk may be posted to a loop, so it goes after the loops, and before the shards, whose blobs it pins.
   std::unique_ptr<BackgroundSave> background_save_;
+  std::unique_ptr<EmptyDump> empty_dump_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::atomic<uint32_t> alerts_{0};

@@ -6,6 +6,8 @@
 
 #include "server/transactions.h"
 
+#include <algorithm>
+
 #include "commands/command.h"
 #include "server/connection.h"
 #include "server/dispatcher.h"
@@ -175,6 +177,7 @@ void Dispatcher::run_transaction(Session& session) {
   Latch* latch = stopped_at == ShardSet::kEnd ? find_latch_for_transaction(shards, session) : nullptr;
   if (stopped_at == ShardSet::kEnd && !latch) {
     note_wait(run_transaction_held(shards, session, now_ms(), connection.reply()));
+    wait_dump_ = std::max(wait_dump_, take_awaited_dump());
     if (context_.has_ready()) serve_waiters(shards);
     leave_all(shards);
     return;

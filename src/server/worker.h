@@ -41,7 +41,7 @@ class Worker {
   void want_write() { is_write_wanted_ = true; }
   // The waiter's wait ends, as by its timeout, when the log is durable up to there, or has failed.
   void wait_for_sync(std::shared_ptr<BlockedWaiter> waiter, uint64_t sequence);
-  // On any thread: the log got on, or failed.
+  // On any thread: the log got on, or failed; or another thing that replies or writers wait for has happened.
   void log_progressed();
   // The connection's coroutine has ended; it is destroyed.
   void remove(Connection& connection);
@@ -77,7 +77,8 @@ class Worker {
       note_long_hold(wall_us);
   }
   void reset_longest();
-  // Nothing speaks against a change that no client asked for at this moment: an expiry, a wait that time ends.
+  // Nothing speaks against a change that no client asked for at this moment: an expiry, a wait that time
+  // ends.
   bool may_change_unasked() const;
 
  private:

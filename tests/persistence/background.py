@@ -298,9 +298,30 @@ def flushed(case):
                 assert info(control, "persistence")["rdb_changes_since_last_save"] == "0", name
                 pipeline(control, [("SET", "key", "value"), ("SAVE",), ("MULTI",), words, ("SET", "other", 1), ("EXEC",)])
                 assert b"value" not in (folder / "dump.rdb").read_bytes(), f"{name}: in a transaction"
+                fields = info(control, "persistence")
+                assert (fields["rdb_changes_since_last_save"], fields["rdb_last_bgsave_status"]) == ("1", "ok"), fields
                 pipeline(control, [("CONFIG", "SET", "save", ""), ("SET", "key", "value"), ("SAVE",), words])
                 assert b"value" in (folder / "dump.rdb").read_bytes(), f"{name}: no save points"
                 server.kill()
+
+
+def flushed_in_vain(case):
+    """An empty dump that cannot be put in its place: FLUSHALL succeeds, and nothing is refused or forgotten."""
+    for name, make in (("ours", case.ours), ("redis", case.redis)):
+        folder = case.path(f"in vain {name}")
+        (folder / "in the way").mkdir()
+        (folder / "in the way" / "file").write_text("")
+        with make(folder, "--appendonly", "no", "--save", "3600 1000000", "--enable-protected-configs", "yes") as server:
+            control = server.connect()
+            pipeline(control, [("SET", "key", "value"), ("SAVE",), ("CONFIG", "SET", "dbfilename", "in the way"), ("SET", "key", 1),
+                               ("FLUSHALL",), ("SET", "other", 1), ("MULTI",), ("FLUSHALL",), ("EXEC",)])
+            fields = info(control, "persistence")
+            assert fields["rdb_last_bgsave_status"] == "ok" and int(fields["rdb_changes_since_last_save"]) > 2, (name, fields)
+            require_no_leftovers(folder)
+            pipeline(control, [("CONFIG", "SET", "dbfilename", "dump.rdb")])
+            server.kill()
+            server.start()
+            assert server.connect().command("GET", "key").value == b"value", name
 
 
 def shutdown_while_saving(case):
@@ -344,5 +365,5 @@ def versions(case):
 
 
 if __name__ == "__main__":
-    sys.exit(run_cases([dumps_under_load, rewrites_under_load, kills, replies, automatic, failures, flushed,
+    sys.exit(run_cases([dumps_under_load, rewrites_under_load, kills, replies, automatic, failures, flushed, flushed_in_vain,
                         shutdown_while_saving, versions], __doc__))

@@ -1,4 +1,4 @@
-"""A server whose log's disk is slow, hangs or fails: tests/support/faulty_disk.c preloaded, and the numbers it obeys."""
+"""A server whose disk is slow, hangs or fails, for the log's files or others: tests/support/faulty_disk.c preloaded, and the numbers it obeys."""
 
 import mmap
 import struct
@@ -16,7 +16,8 @@ HANGS = 0xFFFFFFFF  # As a delay: until it is changed.
 class FaultyDisk:
     """The preloaded library and the numbers that it obeys."""
 
-    def __init__(self, case):
+    def __init__(self, case, files="appendonlydir/"):
+        self.files = files  # what the path of a file must hold
         folder = case.path("shim")
         self.library, self.control = folder / "faulty_disk.so", folder / "control"
         built = subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", self.library, SHIM, "-ldl"], capture_output=True, text=True)
@@ -35,7 +36,7 @@ class FaultyDisk:
     def server(self, case, name, *options):
         folder = case.path(name)
         starter = folder / "start.sh"
-        starter.write_text(f'#!/bin/sh\nFAULTY_DISK="{self.control}" LD_PRELOAD="{self.library}" exec "{Path(case.strata).absolute()}" "$@"\n')
+        starter.write_text(f'#!/bin/sh\nFAULTY_DISK="{self.control}" FAULTY_DISK_FILES="{self.files}" LD_PRELOAD="{self.library}" exec "{Path(case.strata).absolute()}" "$@"\n')
         starter.chmod(0o755)
         return Server(starter, "--threads", case.threads, "--io", "epoll", "--appendonly", "yes", "--save", "", *options,
                       folder=folder)

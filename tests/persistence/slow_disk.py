@@ -23,9 +23,13 @@ PIPELINE = 20_000  # more than the sockets hold: a writer is still sending when 
 SLOW_SYNC_US = 300_000
 
 
+def is_silent(connection):
+    return connection.at == len(connection.buffer) and not select.select([connection.socket], [], [], 0)[0]
+
+
 def has_reply(connection):
     """Takes the reply of a SET, if it is there."""
-    if connection.at == len(connection.buffer) and not select.select([connection.socket], [], [], 0)[0]:
+    if is_silent(connection):
         return False
     assert connection.read().value == b"OK"
     return True
@@ -169,7 +173,108 @@ def everysec_waits_for_a_hanging_sync(case):
         assert int(server.connect().command("GET", "a").value) == number
 
 
-CASES = (writers_park, sync_fails_under_load, everysec_waits_for_a_hanging_sync)
+FLUSHES = ((("FLUSHALL",),), (("FLUSHALL", "ASYNC"),), (("FLUSHALL", "SYNC"),),
+           (("MULTI",), ("SET", "in", 1), ("FLUSHALL",), ("EXEC",)))
+
+
+def start_flush(disk, connection, commands):
+    """Sends them; the sync of the empty dump hangs when this returns. Replies to the commands before the last may be there."""
+    disk.set(SYNC_US, HANGS)
+    hits = disk.hits()
+    connection.send(b"".join(encode(tuple(str(word).encode() for word in command)) for command in commands))
+    wait_until(lambda: disk.hits() > hits, "the sync of the empty dump")
+
+
+def end_flush(disk, connection, commands):
+    disk.set(SYNC_US, 0)
+    replies = [connection.read() for _ in commands]
+    assert all(reply.kind != "-" for reply in replies), replies
+    return replies
+
+
+def flushall_waits_alone(case):
+    """The reply to FLUSHALL leaves when the empty dump is on disk, and a kill finds it; others meanwhile read and write."""
+    disk = FaultyDisk(case, files="temp-strata-dump.rdb")
+    for number, commands in enumerate(FLUSHES):
+        with disk.server(case, f"flushed {number}", "--appendonly", "no", "--save", "3600 1000000") as server:
+            control, client = server.connect(), server.connect()
+            pipeline(control, [("SET", f"key:{n}", "value") for n in range(100)] + [("SAVE",)])
+            start_flush(disk, client, commands)
+            for n in range(100):
+                assert control.command("PING").value == b"PONG"
+                assert control.command("GET", f"key:{n}").value is None
+                pipeline(control, [("SET", f"key:{n}", "new"), ("DEL", f"key:{n}")])
+            assert is_silent(client), f"{commands}: answered before the dump was on disk"
+            assert b"value" in (server.folder / "dump.rdb").read_bytes()
+            end_flush(disk, client, commands)
+            server.kill()
+            server.start()
+            assert int(server.connect().command("DBSIZE").value) == 0, commands
+
+
+def dumps_in_their_order(case):
+    """Around a FLUSHALL whose dump takes long, the dump that is there in the end is the one begun last."""
+    disk = FaultyDisk(case, files="temp-strata-dump.rdb")
+    with disk.server(case, "ordered", "--appendonly", "no", "--save", "3600 1000000") as server:
+        control, client, other = server.connect(), server.connect(), server.connect()
+        # A BGSAVE that began before is given up, whatever it waits for.
+        pipeline(control, [("SET", "key", "before")])
+        disk.set(SYNC_US, HANGS)
+        pipeline(control, [("BGSAVE",)])
+        wait_until(lambda: disk.hits() > 0, "the sync of BGSAVE")
+        start = (("FLUSHALL",),)
+        client.send(encode((b"FLUSHALL",)))
+        wait_until(lambda: control.command("GET", "key").value is None, "FLUSHALL")
+        end_flush(disk, client, start)
+        assert b"before" not in (server.folder / "dump.rdb").read_bytes()
+        wait_until(lambda: info(control)["rdb_bgsave_in_progress"] == "0", "the end of BGSAVE")
+        # One that begins later comes later, and so do two; the one between two is given up.
+        start_flush(disk, client, start)
+        pipeline(control, [("SET", "key", "between"), ("BGSAVE",)])
+        other.send(encode((b"FLUSHALL",)))
+        wait_until(lambda: control.command("GET", "key").value is None, "the second FLUSHALL")
+        end_flush(disk, client, start)
+        end_flush(disk, other, start)
+        assert b"between" not in (server.folder / "dump.rdb").read_bytes()
+        wait_until(lambda: info(control)["rdb_bgsave_in_progress"] == "0", "the end of BGSAVE")
+        start_flush(disk, client, start)
+        pipeline(control, [("SET", "key", "after"), ("BGSAVE",)])
+        end_flush(disk, client, start)
+        wait_until(lambda: info(control)["rdb_bgsave_in_progress"] == "0", "the end of BGSAVE")
+        assert b"after" in (server.folder / "dump.rdb").read_bytes()
+        # SAVE waits for it.
+        start_flush(disk, client, start)
+        control.send(encode((b"SET", b"key", b"saved")) + encode((b"SAVE",)))
+        end_flush(disk, client, start)
+        assert [control.read().value for _ in range(2)] == [b"OK", b"OK"]
+        server.kill()
+        server.start()
+        assert server.connect().command("GET", "key").value == b"saved"
+
+
+def flushall_without_a_promise(case):
+    """CLIENT DURABILITY NONE does not wait; an empty dump that cannot be written is told in the log."""
+    disk = FaultyDisk(case, files="temp-strata-dump.rdb")
+    with disk.server(case, "no promise", "--save", "3600 1000000") as server:
+        control = server.connect()
+        pipeline(control, [("CLIENT", "DURABILITY", "NONE")])
+        disk.set(SYNC_US, HANGS)
+        pipeline(control, [("FLUSHALL",), ("SET", "key", 1)])
+        wait_until(lambda: disk.hits() > 0, "the sync of the empty dump")
+        disk.set(SYNC_US, 0)
+        pipeline(control, [("CLIENT", "DURABILITY", "DISK"), ("SAVE",)])
+        saved = (server.folder / "dump.rdb").read_bytes()
+        disk.set(SYNC_ERRNO, errno.EIO)
+        pipeline(control, [("FLUSHALL",), ("SET", "key", 1)])
+        assert (server.folder / "dump.rdb").read_bytes() == saved
+        assert not list(server.folder.glob("temp-*"))
+        assert "Failed saving the DB" in server.log_path.read_text()
+        assert info(control)["rdb_last_bgsave_status"] == "ok"
+        disk.set(SYNC_ERRNO, 0)
+
+
+CASES = (writers_park, sync_fails_under_load, everysec_waits_for_a_hanging_sync, flushall_waits_alone, dumps_in_their_order,
+         flushall_without_a_promise)
 
 if __name__ == "__main__":
     sys.exit(run_cases(CASES, __doc__))

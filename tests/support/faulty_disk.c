@@ -1,9 +1,9 @@
-// Makes writes and syncs of the log's files slow, or fail, while a program runs: preloaded with LD_PRELOAD.
+// Makes writes and syncs of the log's files, or of others, slow, or fail, while a program runs: preloaded with LD_PRELOAD.
 //
 // FAULTY_DISK names a file of five 32-bit numbers in the machine's byte order, which a test changes as it likes:
 //   microseconds that each write takes longer, errno that it fails with (0: it succeeds); the same two for syncs;
 //   and how many calls were slowed down or failed, counted here. A delay of 2^32 - 1 lasts until it is changed.
-// Only files whose path holds "appendonlydir/" are touched.
+// Only files are touched whose path holds FAULTY_DISK_FILES, which is "appendonlydir/" unless it is set.
 
 #include "preloaded.h"
 
@@ -20,12 +20,15 @@ static struct control* control_of(void) {
   return found;
 }
 
-static int is_log(int fd) { return path_holds(fd, "appendonlydir/"); }
+static int is_concerned(int fd) {
+  const char* files = getenv("FAULTY_DISK_FILES");
+  return path_holds(fd, files ? files : "appendonlydir/");
+}
 
 // Nonzero: errno is set and the call is not made.
 static int disturb(int fd, int is_sync) {
   struct control* control = control_of();
-  if (!control || !is_log(fd)) return 0;
+  if (!control || !is_concerned(fd)) return 0;
   uint32_t us = is_sync ? control->sync_us : control->write_us;
   if (us || (is_sync ? control->sync_errno : control->write_errno))
     __atomic_add_fetch(&control->hits, 1, __ATOMIC_RELAXED);
