@@ -83,7 +83,7 @@ Page* Heap::open_page(size_t size_class) {
 Page* Heap::new_page(size_t size_class) {
   size_t block_bytes = size_class_bytes(size_class);
   size_t slices = slices_for(block_bytes);
-  Segment* segment = segment_with_run(slices);
+  Segment* segment = segment_with_run(kind_of(block_bytes), slices);
   if (segment == nullptr) return nullptr;
   // Slices that still have memory first: they cost no page fault and are counted already.
   size_t first = find_run(segment->free_slices & segment->dirty_slices, slices);
@@ -93,7 +93,7 @@ Page* Heap::new_page(size_t size_class) {
   segment->free_slices &= ~bits;
   segment->dirty_slices &= ~bits;
   if (segment->free_slices == 0) {
-    available_.remove(segment);
+    available_like(segment).remove(segment);
     full_.push_back(segment);
   }
 

@@ -98,7 +98,9 @@ class Heap {
   void retire_empty_pages();
   void count_slack(Page* page);
 
-  Segment* segment_with_run(size_t slices);
+  Segment* fresh_segment(BlockKind kind);
+  Segment* segment_with_run(BlockKind kind, size_t slices);
+  LinkedList<Segment>& available_like(const Segment* segment) { return available_[segment->kind]; }
   void segment_emptied(Segment* segment);
   void release_segment(Segment* segment);
   size_t decommit_free_slices(Segment* segment, size_t slices_max);
@@ -115,7 +117,7 @@ class Heap {
   std::atomic<size_t> used_{0};
   std::atomic<size_t> resident_{0};
   size_t limit_bytes_;
-  LinkedList<Segment> available_;  // with free slices
+  LinkedList<Segment> available_[kBlockKinds];  // with free slices
   LinkedList<Segment> full_;
   LinkedList<Segment> huge_;
   Segment* spare_ = nullptr;  // without pages, kept against churn

@@ -7,6 +7,7 @@
 #include <memory>
 #include <random>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "platform/memory_map.h"
@@ -302,28 +303,70 @@ TEST(Heap, CollectGivesFreeMemoryBackInSteps) {
   EXPECT_LE(heap.stats().resident / kSegmentBytes, segments + 1);
 }
 
-// Beyond 128 MiB segments are asked to be huge pages; parts of them are given back all the same.
+// Beyond 64 MiB segments of scattered blocks are asked to be huge pages; parts of them are given back all the
+// same. Packed blocks lie apart, in small pages.
 TEST(Heap, LargeHeapsGivePartsOfHugePagesBack) {
-  constexpr size_t kBlocks = 11'000, kBytes = 16 << 10;
-  Heap heap;
-  std::vector<Filled> blocks;
-  for (size_t i = 0; i < kBlocks; ++i) {
-    blocks.push_back(fill(heap.allocate(kBytes), 64, static_cast<unsigned char>(i)));
-  }
-  size_t full = heap.stats().resident;
-  EXPECT_GE(full, kBlocks * kBytes);
-  auto kept = [](size_t i) { return i / 8 % 4 == 0; };  // a page holds eight
-  for (size_t i = 0; i < kBlocks; ++i) {
-    if (!kept(i)) heap.free(blocks[i].block);
-  }
-  while (!heap.collect()) {
-  }
-  EXPECT_LT(heap.stats().resident, full * 3 / 10);
-  for (size_t i = 0; i < kBlocks; ++i) {
-    if (kept(i)) {
-      ASSERT_TRUE(intact(blocks[i], 64));
+  struct Kind {
+    size_t blocks, bytes, blocks_per_page;
+    bool huge_pages;
+  };
+  for (Kind kind : {Kind{110'000, 1600, 40, true}, Kind{11'000, 16 << 10, 8, false}}) {
+    Heap heap;
+    std::vector<Filled> blocks;
+    for (size_t i = 0; i < kind.blocks; ++i) {
+      blocks.push_back(fill(heap.allocate(kind.bytes), 64, static_cast<unsigned char>(i)));
+    }
+    EXPECT_FALSE(segment_of(blocks.front().block)->huge_pages);
+    EXPECT_EQ(segment_of(blocks.back().block)->huge_pages, kind.huge_pages);
+    size_t full = heap.stats().resident;
+    EXPECT_GE(full, kind.blocks * kind.bytes);
+    auto kept = [&](size_t i) { return i / kind.blocks_per_page % 4 == 0; };
+    for (size_t i = 0; i < kind.blocks; ++i) {
+      if (!kept(i)) heap.free(blocks[i].block);
+    }
+    while (!heap.collect()) {
+    }
+    EXPECT_LT(heap.stats().resident, full * 3 / 10);
+    for (size_t i = 0; i < kind.blocks; ++i) {
+      if (kept(i)) {
+        ASSERT_TRUE(intact(blocks[i], 64));
+      }
     }
   }
+}
+
+// Both kinds of segment serve again and are collected, whichever of them has the memory.
+TEST(Heap, KindsOfBlocksDoNotShareSegments) {
+  Heap heap;
+  std::mt19937_64 random(11);
+  std::vector<void*> blocks;
+  std::unordered_map<Segment*, BlockKind> kinds;
+  for (int round = 0; round < 4; ++round) {
+    for (int i = 0; i < 30'000; ++i) {
+      size_t bytes = random() % (round % 2 == 0 ? 4000 : 500);
+      void* block = heap.allocate(bytes);
+      ASSERT_NE(block, nullptr);
+      blocks.push_back(block);
+      BlockKind kind = kind_of(Heap::usable_size(block));
+      auto [at, is_new] = kinds.try_emplace(segment_of(block), kind);
+      if (!is_new && at->second != kind) {
+        ADD_FAILURE() << "a segment of blocks of both kinds";
+        return;
+      }
+    }
+    std::shuffle(blocks.begin(), blocks.end(), random);
+    for (size_t kept = round == 3 ? 0 : 20'000; blocks.size() > kept; blocks.pop_back())
+      heap.free(blocks.back());
+    while (!heap.collect()) {
+    }
+    // A segment that is gone may come back as one of the other kind.
+    std::erase_if(kinds, [&](const auto& known) {
+      return std::none_of(blocks.begin(), blocks.end(),
+                          [&](void* b) { return segment_of(b) == known.first; });
+    });
+  }
+  EXPECT_EQ(heap.used(), 0u);
+  EXPECT_EQ(heap.stats().resident, 0u);
 }
 
 TEST(Heap, DefragmentationEmptiesSparsePages) {

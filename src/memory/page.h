@@ -56,6 +56,10 @@ struct alignas(64) Page {
 };
 static_assert(sizeof(Page) == 64);
 
+// A segment has blocks of one kind only. Scattered ones are found at random, one by one: entries, parts of
+// tables. Packed ones, the nodes of lists and streams, are read front to back.
+enum BlockKind : uint8_t { kScatteredBlocks, kPackedBlocks, kBlockKinds };
+
 struct alignas(64) Segment {
   Heap* heap;
   Segment* next;
@@ -64,6 +68,7 @@ struct alignas(64) Segment {
   uint64_t dirty_slices;  // the free ones that still have memory
   size_t bytes;           // kSegmentBytes, or what a huge block needs
   bool huge_pages;        // the system was asked for them
+  BlockKind kind;         // of all its pages
 
   Page* page(size_t slice) { return reinterpret_cast<Page*>(this) + slice; }
   char* slice(size_t index) { return reinterpret_cast<char*>(this) + index * kSliceBytes; }
@@ -124,6 +129,8 @@ inline size_t find_run(uint64_t slices, size_t count) {
 }
 
 constexpr uint64_t slice_bits(size_t first, size_t count) { return ((uint64_t{1} << count) - 1) << first; }
+
+BlockKind kind_of(size_t block_bytes);
 
 // Maps a segment with all slices free; null when the system has no memory. Its header is committed.
 Segment* map_segment(Heap* heap, size_t bytes, HugePages wish);

@@ -13,6 +13,11 @@ namespace {
 
 constexpr uintptr_t kAddressLimit = uintptr_t{1} << 47;
 
+// Nodes of lists and streams have sizes in between, and so have few others: the entries and tree nodes that
+// lie below are reached at random, and so are the tables of keys above, in parts of 64 KiB.
+constexpr size_t kPackedFromBytes = size_t{2} << 10;
+constexpr size_t kPackedToBytes = size_t{16} << 10;
+
 #ifdef STRATA_DEBUG_CHECKS
 // One bit for each possible segment: 4 MiB of address space, of which only what is used is touched.
 // Relaxed, so that the thread sanitizer sees no order that release builds would not have.
@@ -45,16 +50,21 @@ void record_segment(const Segment*, bool) {}
 
 }  // namespace
 
+BlockKind kind_of(size_t block_bytes) {
+  bool packed = block_bytes >= kPackedFromBytes && block_bytes <= kPackedToBytes;
+  return packed ? kPackedBlocks : kScatteredBlocks;
+}
+
 Segment* map_segment(Heap* heap, size_t bytes, HugePages wish) {
   auto memory = reserve_memory(bytes, kSegmentBytes);
   if (!memory) return nullptr;
-  STRATA_ASSERT(reinterpret_cast<uintptr_t>(*memory) + bytes <= kAddressLimit,
-                "entries keep 48-bit pointers");
   if (!commit_memory(*memory, kCommitBytes)) {
     release_memory(*memory, bytes);
     return nullptr;
   }
   hint_huge_pages(*memory, bytes, wish);
+  STRATA_ASSERT(reinterpret_cast<uintptr_t>(*memory) + bytes <= kAddressLimit,
+                "entries keep 48-bit pointers");
   auto* segment = static_cast<Segment*>(*memory);
   segment->heap = heap;
   segment->free_slices = kAllSlices;
