@@ -10,6 +10,7 @@
 #include "keyspace/key.h"
 #include "keyspace/shard.h"
 #include "keyspace/shard_set.h"
+#include "memory/segment_stock.h"
 
 namespace strata {
 
@@ -37,6 +38,7 @@ class Keyspace {
   ShardSet all_shards() const { return ShardSet::first(shard_count()); }
   const HashSeed& seed() const { return seed_; }
   TurnGate& turn_gate() { return turn_gate_; }
+  SegmentStock& segment_stock() { return segment_stock_; }
 
   // Sums over the shards; exact when nobody writes.
   uint64_t key_count(uint16_t db) const;
@@ -60,6 +62,7 @@ class Keyspace {
   TurnGate turn_gate_;
   std::atomic<bool> expiry_enabled_{true};
   std::atomic<bool> active_expiry_{true};
+  SegmentStock segment_stock_;  // for the shards' heaps
   std::vector<std::unique_ptr<Shard>> shards_;
 };
 

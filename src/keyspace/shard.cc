@@ -24,6 +24,7 @@ Shard::Shard(Keyspace& keyspace, uint32_t index, bool shared, uint16_t database_
       lazy_free_(heap_),
       random_(random_seed),
       databases_(new std::atomic<Database*>[database_count]) {
+  heap_.use_stock(&keyspace.segment_stock());
   for (uint16_t db = 0; db < database_count; ++db) databases_[db].store(nullptr, std::memory_order_relaxed);
 }
 

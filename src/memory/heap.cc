@@ -90,8 +90,11 @@ Page* Heap::new_page(size_t size_class) {
   if (first == kSlices) first = find_run(segment->free_slices, slices);
   uint64_t bits = slice_bits(first, slices);
   dirty_slices_ -= static_cast<size_t>(std::popcount(segment->dirty_slices & bits));
+  int free_before = std::popcount(segment->free_slices);
   segment->free_slices &= ~bits;
   segment->dirty_slices &= ~bits;
+  constexpr int kHalf = kSlices / 2;
+  if (free_before >= kHalf && std::popcount(segment->free_slices) < kHalf) announce_next_segment(segment);
   if (segment->free_slices == 0) {
     available_like(segment).remove(segment);
     full_.push_back(segment);

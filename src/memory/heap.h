@@ -36,6 +36,8 @@
 
 namespace strata {
 
+class SegmentStock;
+
 struct HeapStats {
   size_t used = 0;      // bytes in live blocks (usable sizes)
   size_t resident = 0;  // bytes the operating system has given and not got back
@@ -47,7 +49,9 @@ class Heap {
   // limit_bytes bounds `resident`; allocate() returns null beyond it. 0: no bound.
   explicit Heap(size_t limit_bytes = 0);
   void set_limit(size_t limit_bytes);  // a limit below `resident` takes nothing away
-  ~Heap();                             // gives every segment back, whatever is still allocated
+  // Segments of huge pages come from there first. The stock must outlive the heap.
+  void use_stock(SegmentStock* stock) { stock_ = stock; }
+  ~Heap();  // gives every segment back, whatever is still allocated
   Heap(const Heap&) = delete;
   Heap& operator=(const Heap&) = delete;
 
@@ -99,6 +103,7 @@ class Heap {
   void count_slack(Page* page);
 
   Segment* fresh_segment(BlockKind kind);
+  void announce_next_segment(const Segment* segment);
   Segment* segment_with_run(BlockKind kind, size_t slices);
   LinkedList<Segment>& available_like(const Segment* segment) { return available_[segment->kind]; }
   void segment_emptied(Segment* segment);
@@ -117,6 +122,7 @@ class Heap {
   std::atomic<size_t> used_{0};
   std::atomic<size_t> resident_{0};
   size_t limit_bytes_;
+  SegmentStock* stock_ = nullptr;
   LinkedList<Segment> available_[kBlockKinds];  // with free slices
   LinkedList<Segment> full_;
   LinkedList<Segment> huge_;

@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "memory/heap.h"
+#include "memory/segment_stock.h"
 #include "platform/memory_map.h"
 
 namespace strata {
@@ -59,6 +60,9 @@ Heap::~Heap() {
 
 Segment* Heap::fresh_segment(BlockKind kind) {
   bool huge = kind == kScatteredBlocks && resident_.load(std::memory_order_relaxed) >= kHugePagesFromBytes;
+  if (huge && stock_ != nullptr) {
+    if (void* memory = stock_->take()) return make_segment(memory, this, kSegmentBytes, HugePages::kPrefer);
+  }
   return map_segment(this, kSegmentBytes, huge ? HugePages::kPrefer : HugePages::kAvoid);
 }
 
@@ -78,6 +82,13 @@ Segment* Heap::segment_with_run(BlockKind kind, size_t slices) {
   segment->kind = kind;
   available_[kind].push_front(segment);
   return segment;
+}
+
+// The next segment will be one of huge pages: it had better be there by then.
+void Heap::announce_next_segment(const Segment* segment) {
+  if (stock_ == nullptr || segment->kind != kScatteredBlocks) return;
+  if (resident_.load(std::memory_order_relaxed) + kSegmentBytes < kHugePagesFromBytes) return;
+  stock_->prepare();
 }
 
 // A new page may lie over memory of earlier pages that reaches beyond its own last block.

@@ -134,6 +134,8 @@ BlockKind kind_of(size_t block_bytes);
 
 // Maps a segment with all slices free; null when the system has no memory. Its header is committed.
 Segment* map_segment(Heap* heap, size_t bytes, HugePages wish);
+// Makes one of committed memory that reads as zero.
+Segment* make_segment(void* memory, Heap* heap, size_t bytes, HugePages hinted);
 void unmap_segment(Segment* segment);
 // Keeps the debug builds' record of segments right when a huge block has moved.
 void moved_segment(Segment* from, Segment* to);

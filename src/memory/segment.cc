@@ -63,13 +63,16 @@ Segment* map_segment(Heap* heap, size_t bytes, HugePages wish) {
     return nullptr;
   }
   hint_huge_pages(*memory, bytes, wish);
-  STRATA_ASSERT(reinterpret_cast<uintptr_t>(*memory) + bytes <= kAddressLimit,
-                "entries keep 48-bit pointers");
-  auto* segment = static_cast<Segment*>(*memory);
+  return make_segment(*memory, heap, bytes, wish);
+}
+
+Segment* make_segment(void* memory, Heap* heap, size_t bytes, HugePages hinted) {
+  STRATA_ASSERT(reinterpret_cast<uintptr_t>(memory) + bytes <= kAddressLimit, "entries keep 48-bit pointers");
+  auto* segment = static_cast<Segment*>(memory);
   segment->heap = heap;
   segment->free_slices = kAllSlices;
   segment->bytes = bytes;
-  segment->huge_pages = wish == HugePages::kPrefer;
+  segment->huge_pages = hinted == HugePages::kPrefer;
   record_segment(segment, true);
   return segment;
 }
