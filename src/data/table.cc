@@ -140,7 +140,7 @@ void Table::prefetch_bucket(uint64_t hash) const { probe(hash).prefetch(); }
 void Table::prefetch_entry(uint64_t hash) const {
   const Probe at = probe(hash);
   for (uint32_t matches = match_tags8(at.bucket->slots, at.tag); matches != 0; matches &= matches - 1) {
-    prefetch_read(entry_of(at.bucket->slots[std::countr_zero(matches)]));
+    prefetch(entry_of(at.bucket->slots[std::countr_zero(matches)]));
   }
 }
 

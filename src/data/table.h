@@ -35,6 +35,7 @@
 #include "base/function_ref.h"
 #include "base/hash.h"
 #include "base/random.h"
+#include "base/simd.h"
 #include "data/table_entry.h"
 
 namespace strata {
@@ -135,6 +136,13 @@ class Table {
     // The first slot with the tag; 0 when there is none.
     uint64_t first_match() const;
   };
+
+  // A small entry may lie in two cache lines.
+  static void prefetch(const TableEntry* entry) {
+    constexpr size_t kSmallEntryBytes = 32;
+    prefetch_read(entry);
+    prefetch_read(reinterpret_cast<const char*>(entry) + kSmallEntryBytes - 1);
+  }
 
   static unsigned tag_bit_of(unsigned depth) { return depth & ~(kTagRenewal - 1); }
   static uint64_t tag_of(uint64_t hash, unsigned depth);

@@ -67,7 +67,7 @@ size_t Table::filter(const Table& other, std::span<Walked> entries, bool wanted)
   for (size_t first = 0; first < entries.size(); first += kTogether) {
     const auto group = entries.subspan(first, std::min(kTogether, entries.size() - first));
     for (const Walked& walked : group) {
-      if (walked.tag_bit != tag_bit) prefetch_read(walked.entry());
+      if (walked.tag_bit != tag_bit) prefetch(walked.entry());
     }
     for (size_t i = 0; i < group.size(); ++i) {
       probes[i] = probe(group[i]);
@@ -76,8 +76,8 @@ size_t Table::filter(const Table& other, std::span<Walked> entries, bool wanted)
     for (size_t i = 0; i < group.size(); ++i) {
       matches[i] = probes[i].first_match();
       if (matches[i] == 0) continue;
-      prefetch_read(entry_of(matches[i]));
-      prefetch_read(group[i].entry());
+      prefetch(entry_of(matches[i]));
+      prefetch(group[i].entry());
     }
     for (size_t i = 0; i < group.size(); ++i) {
       bool is_there = matches[i] != 0;
