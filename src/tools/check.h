@@ -1,7 +1,8 @@
 // The checks of strata-check: a dump file; one file of a log, or a whole log. With `fix` they write what is
 // intact in place of what is damaged, and keep the damaged file under another name.
 //
-// Offline: no server may have the files open. Memory: the largest file. Input may be hostile.
+// Offline: no server may have the files open. Memory: some megabytes; of a damaged file of a log, all of it.
+// Input may be hostile.
 
 #pragma once
 

@@ -4,9 +4,12 @@
 
 #include "base/crc.h"
 #include "persistence/aof_reader.h"
+#include "persistence/rdb_format.h"
 #include "persistence/rdb_load.h"
+#include "persistence/rdb_log_position.h"
 #include "tools/check.h"
 #include "tools/log_scan.h"
+#include "tools/log_stream.h"
 #include "tools/salvage.h"
 
 namespace strata {
@@ -33,10 +36,11 @@ class RdbVerifier final : public BaseLoader {
   uint64_t keys = 0;
 };
 
-// An empty error, or what went wrong with the file's RDB.
-Result<uint64_t> rdb_end(FileSystem& fs, const std::string& path, Bytes text, RdbVerifier& verifier) {
-  if (!is_rdb_magic(text)) return uint64_t{0};
-  TRY_ASSIGN(File file, fs.open(path, OpenMode::kRead));
+// Where an RDB at the beginning ends.
+Result<uint64_t> rdb_end(File& file, const std::string& path, RdbVerifier& verifier) {
+  char head[kRdbHeaderBytes];
+  TRY_ASSIGN(const size_t got, file.read_at(0, head));
+  if (!is_rdb_magic(Bytes(head, got))) return uint64_t{0};
   return verifier.load_rdb(file, path, true);
 }
 
@@ -74,29 +78,17 @@ class AofCheck {
 
   // `position`: where the log stands; moved to the end of what is intact.
   Status check_file(const std::string& path) {
-    TRY_ASSIGN(const std::string text, read_whole_file(fs_, path, kCheckFileBytesMax));
+    TRY_ASSIGN(File file, fs_.open(path, OpenMode::kRead));
+    TRY_ASSIGN(const uint64_t size, file.size());
     RdbVerifier verifier;
-    const Result<uint64_t> from = rdb_end(fs_, path, text, verifier);
-    if (!from) return take_damaged_base(path, from.error(), text.size(), verifier.detail);
+    const Result<uint64_t> from = rdb_end(file, path, verifier);
+    if (!from) return take_damaged_base(path, from.error(), size, verifier.detail);
+    if (*from > 0) TRY(take_position_of_base(file));
     base_keys_ += verifier.keys;
-    bytes_ += text.size();
+    bytes_ += size;
     show(progress_, "checking", bytes_, std::max(bytes_, bytes_total_));
-    const LogScan scan = scan_log(text, *from);
-    commands_ += scan.command_count;
-    const bool damaged = note_damage(path, scan);
-    const bool moved = scan.has_opening && position_is_known_ && scan.opening.position != position_;
-    if (scan.has_opening && !scan.opening_is_damaged && !position_is_known_)
-      position_ = scan.opening.position;
-    if (moved && !damaged && !damaged_before_) {
-      out_.findings.push_back({path, *from, kOpeningBytes,
-                               "the file does not begin where the one before it ends",
-                               "Strata refuses to start; records are missing before this file"});
-    }
-    position_is_known_ |= scan.has_opening;
-    const std::string whole = rebuilt(text, *from, scan, position_);
-    if (!damaged && !moved) return {};
-    damaged_before_ = true;
-    return fix_ ? replace(path, whole, text.size()) : Status{};
+    TRY_ASSIGN(const bool is_intact, check_intact(file, size, *from));
+    return is_intact ? Status() : check_whole(path, *from);
   }
 
   void finish() {
@@ -109,6 +101,59 @@ class AofCheck {
   void expect(uint64_t bytes_total) { bytes_total_ = bytes_total; }
 
  private:
+  Status take_position_of_base(File& file) {
+    TRY_ASSIGN(const std::optional<uint64_t> taken_at, read_log_position(file));
+    if (!taken_at || position_is_known_) return {};
+    position_ = *taken_at;
+    position_is_known_ = true;
+    return {};
+  }
+
+  // In little memory. False, with nothing counted: there is damage, or records are missing before the file.
+  Result<bool> check_intact(File& file, uint64_t size, uint64_t from) {
+    LogStream stream(file, size, from);
+    LogPiece piece;
+    Bytes bytes;
+    std::optional<uint64_t> begin;
+    uint64_t expected = position_;
+    for (;;) {
+      TRY_ASSIGN(const bool has_piece, stream.next(piece, bytes));
+      if (!has_piece) break;
+      if (stream.opening() && !begin) {
+        begin = expected = stream.opening()->position;
+        if (position_is_known_ && *begin != position_) return false;
+      }
+      if (piece.kind == LogPiece::Kind::kBatch && piece.header.position != expected) return false;
+      expected += piece.record_bytes;
+    }
+    if (stream.damaged_at()) return false;
+    position_ = expected;
+    position_is_known_ |= begin.has_value();
+    commands_ += stream.command_count();
+    return true;
+  }
+
+  // Says what is damaged, also behind other damage.
+  Status check_whole(const std::string& path, uint64_t from) {
+    TRY_ASSIGN(const std::string text, read_whole_file(fs_, path, kCheckFileBytesMax));
+    const LogScan scan = scan_log(text, from);
+    commands_ += scan.command_count;
+    const bool damaged = note_damage(path, scan);
+    const bool moved = scan.has_opening && position_is_known_ && scan.opening.position != position_;
+    if (scan.has_opening && !scan.opening_is_damaged && !position_is_known_)
+      position_ = scan.opening.position;
+    if (moved && !damaged && !damaged_before_) {
+      out_.findings.push_back({path, from, kOpeningBytes,
+                               "the file does not begin where the one before it ends",
+                               "Strata refuses to start; records are missing before this file"});
+    }
+    position_is_known_ |= scan.has_opening;
+    const std::string whole = rebuilt(text, from, scan, position_);
+    if (!damaged && !moved) return {};
+    damaged_before_ = true;
+    return fix_ ? replace(path, whole, text.size()) : Status{};
+  }
+
   Status take_damaged_base(const std::string& path, const Error& error, uint64_t size,
                            const std::string& detail) {
     out_.findings.push_back({path, error.offset, size - std::min(size, error.offset), detail,

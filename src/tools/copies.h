@@ -1,7 +1,7 @@
 // Copies of a log's directory: as it was at a position or second, and a backup of it as it is.
 //
 // Both make a new data directory, complete and durable when they return, from which either server starts; on
-// failure it is gone again. The directory they read is not changed. Memory: the largest increment.
+// failure it is gone again. The directory they read is not changed. Memory: the largest batch.
 //
 // Failure: kExists when the target is there, kCorruption for damage below the wanted state (files[offset] in
 // the detail), kInvalidArgument when what is there begins after it, or does not say when it was written.

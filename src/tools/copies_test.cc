@@ -7,6 +7,8 @@
 #include <map>
 
 #include "persistence/oplog_test_support.h"
+#include "persistence/rdb_format.h"
+#include "persistence/rdb_log_position.h"
 #include "platform/clock.h"
 #include "platform/sim_file_system.h"
 #include "tools/check.h"
@@ -316,6 +318,66 @@ TEST_F(Generations, ABackupLeavesHistoryBehind) {
   ASSERT_TRUE(back_up_log(fs_, "/data", "/copy", report));
   EXPECT_EQ(count_in("/copy"), records_.size());
   EXPECT_EQ(fs_.list("/copy/appendonlydir")->size(), 1 + report.file_count);
+}
+
+// A base that says where it was taken, and the increment behind it gone: what is left is not the log.
+TEST_F(Generations, RefusesAnIncrementMissingBehindTheBase) {
+  write(3);
+  ASSERT_TRUE(log_->rotate());
+  const uint64_t taken_at = log_->stats().increment_position;
+  char digits[kRdbLogPositionBytes];
+  format_log_position(digits, taken_at);
+  const std::string field =
+      "\xfa\x13" + std::string(kRdbLogPositionField) + "\x10" + std::string(digits, sizeof digits);
+  std::string base = made_up_base(now());
+  base.insert(kRdbHeaderBytes, field);
+  write_file(fs_, kLocation.path_of("temporary"), base);
+  ASSERT_TRUE(log_->adopt_base(kLocation.path_of("temporary"), log_->stats().increment_seq));
+  const uint64_t last_whole = taken_at;
+  write(2);
+  start_again();
+  write(2);
+  ASSERT_TRUE(log_->stop());
+  const uint64_t end = log_->stats().position;
+  Manifest manifest = load_manifest(fs_, kLocation).value();
+  ASSERT_EQ(manifest.increments.size(), 2u);
+  CopyReport report;
+  ASSERT_TRUE(restore_log(fs_, "/data", "/whole", {.position = end, .unix_seconds = {}}, report));
+  ASSERT_EQ(report.position, end);
+  manifest.increments.erase(manifest.increments.begin());
+  ASSERT_TRUE(store_manifest(fs_, kLocation, manifest));
+  const Status refused = restore_log(fs_, "/data", "/then", {.position = end, .unix_seconds = {}}, report);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::kCorruption);
+  EXPECT_EQ(report.detail, kLocation.path_of(manifest.increments[0].name));
+  EXPECT_FALSE(fs_.info("/then"));
+  // The base alone is what was there at its own position.
+  ASSERT_TRUE(restore_log(fs_, "/data", "/base", {.position = last_whole, .unix_seconds = {}}, report));
+  EXPECT_EQ(report.position, last_whole);
+  EXPECT_TRUE(load_manifest(fs_, {.directory = "/base"})->has_base());
+}
+
+// Records of a real Redis behind ours, and a batch behind those: then they are the rest of a damaged one,
+// even where the wanted point lies among them.
+TEST(Restore, RefusesRecordsBetweenBatches) {
+  SimFileSystem fs({.seed = 1, .trace = false});
+  const Written written = write_log(fs);
+  const Manifest manifest = load_manifest(fs, kLocation).value();
+  const std::string path = kLocation.path_of(manifest.increments[0].name);
+  std::string text = read_file(fs, path);
+  const size_t second_batch = text.find(kBatchMark, kOpeningBytes + 1);
+  ASSERT_NE(second_batch, std::string::npos);
+  text[second_batch + 1] = 'X';
+  write_file(fs, path, text);
+  CopyReport report;
+  const RestorePoint among{.position = written.ends[3], .unix_seconds = {}};
+  const Status refused = restore_log(fs, "/data", "/then", among, report);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::kCorruption);
+  EXPECT_EQ(refused.error().offset, second_batch);
+  const RestorePoint before{.position = written.ends[2], .unix_seconds = {}};
+  ASSERT_TRUE(restore_log(fs, "/data", "/before", before, report));
+  EXPECT_EQ(lines_in(fs, "/before").size(), 3u);
 }
 
 // The base may be younger than the wanted second: giving it would be an answer to another question.

@@ -28,21 +28,13 @@ class Scanner {
 
   LogScan run(uint64_t from) {
     at_ = from;
-    if (looks_like_opening()) read_opening();
+    if (looks_like_opening(rest())) read_opening();
     while (at_ < file_.size()) read_piece();
     return std::move(scan_);
   }
 
  private:
   Bytes rest() const { return file_.substr(at_); }
-
-  // One byte of the mark may be damaged too.
-  bool looks_like_opening() const {
-    if (rest().size() < kOpeningMark.size()) return false;
-    size_t same = 0;
-    for (size_t i = 0; i < kOpeningMark.size(); ++i) same += rest()[i] == kOpeningMark[i];
-    return same + 1 >= kOpeningMark.size() && !rest().starts_with(kBatchMark);
-  }
 
   void add(LogPiece piece) {
     if (piece.kind == LogPiece::Kind::kDamage && !scan_.pieces.empty() &&
@@ -92,19 +84,10 @@ class Scanner {
     return scan_.has_opening && at < file_.size() && is_batch(file_.substr(at), file_.substr(at), header);
   }
 
-  // The bytes of a header that are always the same are not in its checksum: damage to them harms no record.
   bool is_batch_but_for_fixed_bytes(BatchHeader& header) {
-    if (!scan_.has_opening || rest().size() < kBatchHeaderBytes) return false;
-    char form[kBatchHeaderBytes];
-    format_batch_header(form, {});
-    std::string repaired(rest().substr(0, kBatchHeaderBytes));
-    size_t changed = 0;
-    for (size_t i = 0; i < repaired.size(); ++i) {
-      if (form[i] == '0' || repaired[i] == form[i]) continue;
-      repaired[i] = form[i];
-      ++changed;
-    }
-    return changed > 0 && changed <= kFixedBytesDamagedMax && is_batch(repaired, rest(), header);
+    if (!scan_.has_opening) return false;
+    const std::string repaired = header_in_form(rest());
+    return !repaired.empty() && is_batch(repaired, rest(), header);
   }
 
   bool is_batch(Bytes line, Bytes text, BatchHeader& header) {
@@ -194,6 +177,28 @@ class Scanner {
 };
 
 }  // namespace
+
+bool looks_like_opening(Bytes file) {
+  if (file.size() < kOpeningMark.size()) return false;
+  size_t same = 0;
+  for (size_t i = 0; i < kOpeningMark.size(); ++i) same += file[i] == kOpeningMark[i];
+  return same + 1 >= kOpeningMark.size() && !file.starts_with(kBatchMark);
+}
+
+std::string header_in_form(Bytes text) {
+  if (text.size() < kBatchHeaderBytes) return {};
+  char form[kBatchHeaderBytes];
+  format_batch_header(form, {});
+  std::string repaired(text.substr(0, kBatchHeaderBytes));
+  size_t changed = 0;
+  for (size_t i = 0; i < repaired.size(); ++i) {
+    if (form[i] == '0' || repaired[i] == form[i]) continue;
+    repaired[i] = form[i];
+    ++changed;
+  }
+  const bool is_likely = changed > 0 && changed <= kFixedBytesDamagedMax;
+  return is_likely ? repaired : std::string();
+}
 
 LogScan scan_log(Bytes file, uint64_t from) { return Scanner(file).run(from); }
 

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "base/bytes.h"
@@ -38,6 +39,13 @@ struct LogScan {
   uint64_t command_count = 0;  // of intact pieces
   bool gave_up = false;        // the search behind damage hit its limit: the rest is one damage
 };
+
+// Whether a file's first line is meant to be an opening: one byte of the mark may be damaged.
+bool looks_like_opening(Bytes file);
+
+// The line of a batch's header with the bytes that are always the same put right; nothing when none or too
+// many were wrong. They are not in the checksum: damage to them harms no record.
+std::string header_in_form(Bytes text);
 
 // `from`: behind an RDB at the beginning.
 LogScan scan_log(Bytes file, uint64_t from);

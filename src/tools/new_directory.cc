@@ -50,11 +50,33 @@ Result<uint64_t> NewDirectory::link(const std::string& from, const std::string& 
   return file.size();
 }
 
-Status NewDirectory::write(const std::string& name, Bytes contents) {
+Result<NewFile> NewDirectory::create_file(const std::string& name) {
   TRY_ASSIGN(File file, fs_.open(location_.path_of(name), OpenMode::kCreateNew));
   files_.push_back(location_.path_of(name));
-  TRY(file.write_at(0, contents));
-  return file.sync_all();
+  return NewFile(std::move(file));
+}
+
+Status NewFile::append(Bytes bytes) {
+  if (pending_.size() + bytes.size() > kCopyBytes) TRY(write_pending());
+  if (bytes.size() <= kCopyBytes) {
+    pending_.append(bytes);
+    return {};
+  }
+  TRY(file_.write_at(written_, bytes));
+  written_ += bytes.size();
+  return {};
+}
+
+Status NewFile::write_pending() {
+  TRY(file_.write_at(written_, pending_));
+  written_ += pending_.size();
+  pending_.clear();
+  return {};
+}
+
+Status NewFile::finish() {
+  TRY(write_pending());
+  return file_.sync_all();
 }
 
 void NewDirectory::clear() {

@@ -16,6 +16,22 @@
 
 namespace strata {
 
+// A file that grows by pieces. Durable after finish().
+class NewFile {
+ public:
+  explicit NewFile(File file) : file_(std::move(file)) {}
+  Status append(Bytes bytes);
+  uint64_t bytes() const { return written_ + pending_.size(); }
+  Status finish();
+
+ private:
+  Status write_pending();
+
+  File file_;
+  std::string pending_;
+  uint64_t written_ = 0;
+};
+
 class NewDirectory {
  public:
   NewDirectory(FileSystem& fs, const std::string& directory, const std::string& append_filename,
@@ -26,10 +42,10 @@ class NewDirectory {
   NewDirectory& operator=(const NewDirectory&) = delete;
 
   Status create();  // kExists when it is there
-  // Each makes the file `name` of the log, durable, and returns its bytes.
+  // Each makes the file `name` of the log. The first two return the bytes of what is durable by then.
   Result<uint64_t> copy(const std::string& from, const std::string& name);
   Result<uint64_t> link(const std::string& from, const std::string& name);
-  Status write(const std::string& name, Bytes contents);
+  Result<NewFile> create_file(const std::string& name);
   // Removes the files made so far.
   void clear();
   Status finish(const Manifest& manifest);

@@ -5,10 +5,11 @@
 
 #include "base/crc.h"
 #include "persistence/aof_reader_resp.h"
+#include "persistence/rdb_log_position.h"
 #include "persistence/rdb_reader.h"
 #include "tools/check.h"
 #include "tools/copies.h"
-#include "tools/log_scan.h"
+#include "tools/log_stream.h"
 #include "tools/new_directory.h"
 
 namespace strata {
@@ -86,6 +87,12 @@ std::optional<uint64_t> second_of_base(FileSystem& fs, const std::string& path) 
   return std::nullopt;
 }
 
+// Where in the log it was taken; older ones do not say.
+Result<std::optional<uint64_t>> position_of_base(FileSystem& fs, const std::string& path) {
+  TRY_ASSIGN(File file, fs.open(path, OpenMode::kRead));
+  return read_log_position(file);
+}
+
 class Chain {
  public:
   Chain(FileSystem& fs, const AofLocation& location, const Manifest& manifest)
@@ -116,6 +123,8 @@ class Chain {
   std::string path_of(size_t i) const { return location_.path_of(files_[i].file.name); }
 
   Result<bool> is_below(size_t base, uint64_t position) {
+    TRY_ASSIGN(const std::optional<uint64_t> taken_at, position_of_base(fs_, path_of(base)));
+    if (taken_at) return *taken_at <= position;
     for (size_t i = base + 1; i < files_.size(); ++i) {
       if (files_[i].is_base) continue;
       TRY_ASSIGN(const FileStart start, start_of(fs_, path_of(i)));
@@ -150,33 +159,52 @@ class Restorer {
   // What was kept last lies behind no time, or behind one of another file: it may be younger than wanted.
   bool is_time_unknown() const { return is_time_unknown_; }
 
-  // What is kept of an increment; nothing when the point lies before it.
-  Result<std::string> take(const std::string& path, Bytes text) {
-    const LogScan scan = scan_log(text, 0);
-    is_time_named_ = false;
-    if (scan.has_opening) {
-      if (position_is_known_ && scan.opening.position != report_.position)
-        return damaged(path, 0, "the file does not begin where the one before it ends");
-      report_.position = scan.opening.position;
-    }
+  // The base that it begins with says where it was taken.
+  void begin_at(uint64_t position) {
+    report_.position = position;
     position_is_known_ = true;
-    std::string out;
-    for (const LogPiece& piece : scan.pieces) {
-      const Bytes bytes = text.substr(piece.offset, piece.bytes);
+    reached_ = at_.position && position >= *at_.position;
+  }
+
+  // Writes what is kept of an increment; nothing when the point lies before it.
+  Status take(const std::string& path, LogStream& stream, NewFile& out) {
+    is_time_named_ = false;
+    LogPiece piece;
+    Bytes bytes;
+    uint64_t foreign_kept_to = 0;
+    for (bool is_first = true;; is_first = false) {
+      TRY_ASSIGN(const bool has_piece, stream.next(piece, bytes));
+      if (!has_piece) break;
+      if (is_first && stream.opening()) TRY(begin_increment(path, stream.opening()->position));
+      position_is_known_ = true;
+      const bool is_foreign = piece.kind == LogPiece::Kind::kForeign;
       if (at_.position && report_.position >= *at_.position) reached_ = true;
-      if (reached_) break;
-      if (*piece.what != '\0') return damaged(path, piece.offset, "damage before the wanted point");
-      if (piece.kind == LogPiece::Kind::kOpening) out.append(bytes);
-      if (piece.kind == LogPiece::Kind::kBatch) take_batch(out, scan.opening.salt, piece, bytes);
-      if (piece.kind == LogPiece::Kind::kForeign && keeps(bytes, piece.record_bytes)) {
-        out.append(bytes);
+      // Behind records of a real Redis there is no batch: else they are none, but damage.
+      if (reached_ && !is_foreign) return {};
+      if (reached_) continue;
+      if (piece.kind == LogPiece::Kind::kOpening) TRY(out.append(bytes));
+      if (piece.kind == LogPiece::Kind::kBatch) TRY(take_batch(out, stream.opening()->salt, piece, bytes));
+      if (is_foreign && keeps(bytes, piece.record_bytes)) {
+        TRY(out.append(bytes));
         report_.position += piece.record_bytes;
+        foreign_kept_to = piece.offset + piece.bytes;
       }
     }
-    return out;
+    position_is_known_ = true;
+    if (at_.position && report_.position >= *at_.position) reached_ = true;
+    const std::optional<uint64_t> damaged_at = stream.damaged_at();
+    const bool is_before = damaged_at && (!reached_ || *damaged_at < foreign_kept_to);
+    return is_before ? damaged(path, *damaged_at, "damage before the wanted point") : Status();
   }
 
  private:
+  Status begin_increment(const std::string& path, uint64_t position) {
+    if (position_is_known_ && position != report_.position)
+      return damaged(path, 0, "the file does not begin where the one before it ends");
+    report_.position = position;
+    return {};
+  }
+
   std::unexpected<Error> damaged(const std::string& path, uint64_t offset, const char* what) {
     report_.detail = path;
     return fail(Errc::kCorruption, what, offset);
@@ -196,7 +224,7 @@ class Restorer {
   }
 
   // Whole, or its first records under a header of their own.
-  void take_batch(std::string& out, uint64_t salt, const LogPiece& piece, Bytes bytes) {
+  Status take_batch(NewFile& out, uint64_t salt, const LogPiece& piece, Bytes bytes) {
     const Bytes body = bytes.substr(kBatchHeaderBytes);
     size_t kept = 0;
     AofCommand command;
@@ -207,17 +235,15 @@ class Restorer {
       kept += unit.bytes;
       report_.position = begin + kept;
     }
-    if (kept == body.size()) {
-      out.append(bytes);
-      return;
-    }
-    if (kept == 0) return;
+    if (kept == body.size()) return out.append(bytes);
+    if (kept == 0) return {};
     BatchHeader header = piece.header;
     header.bytes = kept;
     header.checksum = crc32c(batch_checksum_seed(salt, header), body.substr(0, kept));
     char line[kBatchHeaderBytes];
     format_batch_header(line, header);
-    out.append(line, sizeof(line)).append(body.substr(0, kept));
+    TRY(out.append(Bytes(line, sizeof(line))));
+    return out.append(body.substr(0, kept));
   }
 
   const RestorePoint& at_;
@@ -239,16 +265,21 @@ Status restore_files(FileSystem& fs, const AofLocation& source, NewDirectory& ta
     const auto& [file, is_base] = chain.files()[i];
     const std::string path = source.path_of(file.name);
     if (is_base && i == begin) {
+      TRY_ASSIGN(const std::optional<uint64_t> taken_at, position_of_base(fs, path));
+      if (taken_at) restorer.begin_at(*taken_at);
       kept.base = {file.name, file.seq};
       TRY_ASSIGN(const uint64_t bytes, target.copy(path, file.name));
       report.bytes += bytes;
     }
     if (is_base) continue;
-    TRY_ASSIGN(const std::string text, read_whole_file(fs, path, kCheckFileBytesMax));
-    TRY_ASSIGN(const std::string contents, restorer.take(path, text));
-    TRY(target.write(file.name, contents));
+    TRY_ASSIGN(File increment, fs.open(path, OpenMode::kRead));
+    TRY_ASSIGN(const uint64_t size, increment.size());
+    LogStream stream(increment, size, 0);
+    TRY_ASSIGN(NewFile copy, target.create_file(file.name));
+    TRY(restorer.take(path, stream, copy));
+    TRY(copy.finish());
     kept.increments.push_back({file.name, file.seq});
-    report.bytes += contents.size();
+    report.bytes += copy.bytes();
   }
   // Without this, a log that names no times would come back whole, as if it were old enough.
   if (at.unix_seconds && restorer.is_time_unknown())

@@ -6,6 +6,7 @@
 
 import json
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -17,11 +18,12 @@ from dataset import contents, fill, pipeline, require_same
 LOG = ("--appendonly", "yes", "--save", "")
 
 
-def check(case, *words, code=0):
+def check(case, *words, code=0, memory_bytes=None):
     tool = Path(case.strata).resolve().parent / "strata-check"
-    done = subprocess.run([tool, *map(str, words)], capture_output=True, text=True, timeout=60)
+    limit = memory_bytes and (lambda: resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes)))
+    done = subprocess.run([tool, *map(str, words)], capture_output=True, text=True, timeout=60, preexec_fn=limit)
     assert done.returncode == code, f"strata-check {words}: {done.returncode}\n{done.stdout}{done.stderr}"
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 def flip(path, offset):
@@ -98,6 +100,30 @@ def restored_and_backed_up(case):
         for make in (case.ours, case.redis):
             with make(case.folder / name, *LOG) as server:
                 require_same(contents(server.connect()), expected, f"{name} on {make.__name__}")
+
+
+def large_increment(case):
+    """Checked and restored in much less memory than it has bytes; what needs it whole, because it is damaged, says so."""
+    folder, memory_bytes = case.path("log"), 64 << 20
+    with case.ours(folder, *LOG, "--auto-aof-rewrite-percentage", "0") as server:
+        connection = server.connect()
+        for first in range(0, 120_000, 10_000):
+            pipeline(connection, [("SET", f"key:{n}", "v" * 1000) for n in range(first, first + 10_000)])
+        shut_down(server)
+    increment = next((folder / "appendonlydir").glob("*.incr.aof"))
+    assert increment.stat().st_size > memory_bytes + (32 << 20)
+    facts = json.loads(check(case, "aof", folder, "--json", memory_bytes=memory_bytes))["facts"]
+    assert facts["records"] == 120_000, facts
+    middle = facts["end_position"] // 2
+    check(case, "restore", "--at", f"@{middle}", "--from", folder, "--to", case.folder / "then", memory_bytes=memory_bytes)
+    facts = json.loads(check(case, "aof", case.folder / "then", "--json", memory_bytes=memory_bytes))["facts"]
+    assert middle - 2000 < facts["end_position"] <= middle, facts
+    flip(increment, 100_000)
+    before = data_files(folder)
+    for words in (("aof", folder), ("aof", folder, "--fix")):
+        assert "memory" in check(case, *words, code=2, memory_bytes=memory_bytes)
+    assert data_files(folder) == before
+    check(case, "aof", folder, code=1)
 
 
 def timestamps_of_redis(case):
@@ -235,12 +261,17 @@ def lost_right_behind_the_base(case):
     first.unlink()
     manifest.write_text(line.format(base, 1, "b") + line.format(second, second.name.split(".")[2], "i"))
     require_refusal(case.ours(folder, *LOG), "does not begin where the one before it ends")
+    found = json.loads(check(case, "aof", folder, "--json", code=1))["findings"]
+    assert [one["what"] for one in found] == ["the file does not begin where the one before it ends"], found
+    check(case, "restore", "--at", f"@{1 << 40}", "--from", folder, "--to", case.folder / "then", code=1)
+    assert not (case.folder / "then").exists()
     manifest.unlink()
     found = check(case, "aof", folder, "--fix", code=1)
     assert not manifest.exists(), found
 
 
-CASES = (dumps, repaired_log, lost_right_behind_the_base, history, restored_and_backed_up, served_by_nobody, timestamps_of_redis, timestamps_of_ours, wrong_usage)
+CASES = (dumps, repaired_log, lost_right_behind_the_base, history, restored_and_backed_up, large_increment,
+         served_by_nobody, timestamps_of_redis, timestamps_of_ours, wrong_usage)
 
 if __name__ == "__main__":
     sys.exit(run_cases(CASES, __doc__))
