@@ -37,24 +37,6 @@ class MemoryLoader final : public BaseLoader {
   Lines lines;
 };
 
-struct Found {
-  Status status;
-  AofReport report;
-  Lines lines;
-};
-
-Found read_log(FileSystem& fs) {
-  AofReader reader(fs, kLocation);
-  RecordingApplier applier;
-  MemoryLoader base;
-  Found found;
-  found.status = reader.load(applier, base);
-  found.report = reader.report();
-  found.lines = std::move(base.lines);
-  found.lines.insert(found.lines.end(), applier.lines.begin(), applier.lines.end());
-  return found;
-}
-
 void make_folder(SimFileSystem& fs, bool has_old_log) {
   ASSERT_TRUE(fs.create_directory("/data"));
   ASSERT_TRUE(fs.sync_directory("/"));
@@ -122,7 +104,7 @@ struct Life {
 };
 
 // Old or new; new once it was in force, with all that was durable.
-void expect_old_or_new(const Found& found, const Life& life, bool has_old_log) {
+void expect_old_or_new(const Recovered& found, const Life& life, bool has_old_log) {
   ASSERT_TRUE(found.status) << found.status.error().what << " in " << found.report.failed_file;
   if (found.lines == (has_old_log ? kOldLines : Lines()) && !life.is_in_force) return;
   Lines expected = kMemory;
@@ -156,7 +138,7 @@ TEST(OpLogBegin, BeginsEndsAndBeginsAgain) {
     ASSERT_TRUE(life.end());
     EXPECT_TRUE(life.log->is_durable(life.last_sequence));
     fs.crash(static_cast<uint64_t>(round));
-    const Found found = read_log(fs);
+    const Recovered found = recover<MemoryLoader>(fs, kLocation);
     expect_old_or_new(found, life, true);
     EXPECT_EQ(found.lines.size(), kMemory.size() + 4);
     expect_tidy(fs);
@@ -179,7 +161,7 @@ TEST(OpLogBegin, APowerCutAtAnyOperationLeavesTheOldOrTheNew) {
           if (life.begin()) static_cast<void>(life.end());
           goes_on = fs.power_is_cut();
           fs.crash(seed);
-          const Found found = read_log(fs);
+          const Recovered found = recover<MemoryLoader>(fs, kLocation);
           expect_old_or_new(found, life, has_old_log);
           // A start continues it, and leaves nothing behind.
           auto next = open_log(fs, kLocation, test_options());
@@ -214,11 +196,11 @@ TEST(OpLogBegin, AFailureOfAnyOperationIsUndoneAndTheNextAttemptWorks) {
       static_cast<void>(life.end());
       EXPECT_EQ(life.log->standing(), OpLog::Standing::kOff);
       fs.set_hook(nullptr);
-      expect_old_or_new(read_log(fs), life, has_old_log);
+      expect_old_or_new(recover<MemoryLoader>(fs, kLocation), life, has_old_log);
       ASSERT_TRUE(life.begin());
       ASSERT_TRUE(life.end());
       fs.crash(faults);
-      expect_old_or_new(read_log(fs), life, has_old_log);
+      expect_old_or_new(recover<MemoryLoader>(fs, kLocation), life, has_old_log);
       expect_tidy(fs);
       if (testing::Test::HasFailure()) return;
     }
@@ -235,7 +217,7 @@ TEST(OpLogBegin, IncrementsWithoutManifestAreRefusedUnlessTheyWereBeginning) {
   life.write(1);
   ASSERT_TRUE(life.log->rotate());
   ASSERT_TRUE(life.log->step_sync());
-  EXPECT_TRUE(read_log(fs).status);
+  EXPECT_TRUE(recover<MemoryLoader>(fs, kLocation).status);
   SimFileSystem other({.seed = 1});
   make_folder(other, false);
   ASSERT_TRUE(other.create_directory(kLocation.log_directory()));
@@ -245,7 +227,7 @@ TEST(OpLogBegin, IncrementsWithoutManifestAreRefusedUnlessTheyWereBeginning) {
   ASSERT_TRUE(second.log->rotate());
   ASSERT_TRUE(second.log->step_sync());
   ASSERT_TRUE(other.remove(kLocation.beginning_path()));
-  EXPECT_FALSE(read_log(other).status);
+  EXPECT_FALSE(recover<MemoryLoader>(other, kLocation).status);
 }
 
 }  // namespace

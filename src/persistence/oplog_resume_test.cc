@@ -44,24 +44,6 @@ class LinesLoader final : public BaseLoader {
   std::vector<std::string> lines;
 };
 
-struct Found {
-  Status status;
-  AofReport report;
-  std::vector<std::string> lines;
-};
-
-Found read_log(FileSystem& fs) {
-  AofReader reader(fs, kLocation);
-  RecordingApplier applier;
-  LinesLoader base;
-  Found found;
-  found.status = reader.load(applier, base);
-  found.report = reader.report();
-  found.lines = std::move(base.lines);
-  found.lines.insert(found.lines.end(), applier.lines.begin(), applier.lines.end());
-  return found;
-}
-
 struct Mutant {
   bool skip_base_sync = false;
   bool forget_lines = false;  // a base that lacks what the failed log lost
@@ -82,7 +64,7 @@ class ResumeRun {
 
   bool start() {
     broken_files_.clear();
-    const Found found = read_log(fs_);
+    const Recovered found = recover<LinesLoader>(fs_, kLocation);
     if (is_down()) return false;
     if (!found.status) return broken(std::string("refused to start: ") + found.status.error().what);
     if (!check(found.lines)) return false;

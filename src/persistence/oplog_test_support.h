@@ -68,6 +68,7 @@ class FakeBaseLoader final : public BaseLoader {
   }
 
   int loaded = 0;
+  std::vector<std::string> lines;  // none
 };
 
 struct Recovered {
@@ -76,14 +77,17 @@ struct Recovered {
   std::vector<std::string> lines;
 };
 
-inline Recovered recover(FileSystem& fs, const AofLocation& location, AofReadOptions options = {}) {
+// The lines of the base, if its loader reads any, and those behind it.
+template <typename Loader = FakeBaseLoader>
+Recovered recover(FileSystem& fs, const AofLocation& location, AofReadOptions options = {}) {
   AofReader reader(fs, location, std::move(options));
   RecordingApplier applier;
-  FakeBaseLoader base;
+  Loader base;
   Recovered recovered;
   recovered.status = reader.load(applier, base);
   recovered.report = reader.report();
-  recovered.lines = std::move(applier.lines);
+  recovered.lines = std::move(base.lines);
+  recovered.lines.insert(recovered.lines.end(), applier.lines.begin(), applier.lines.end());
   return recovered;
 }
 

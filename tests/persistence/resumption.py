@@ -7,74 +7,18 @@
 import errno
 import os
 import sys
-import threading
-import time
 
-from cases import ConnectionLost, exit_code, info, run_cases, wait_until
+from cases import exit_code, info, run_cases, wait_until
+from counters import CRASH_POINT_EXIT_CODE, random_like, start_counters, stop_counters
 from dataset import contents, pipeline, require_same
 from disk import POLICIES, SmallDisk
 from faulty_disk import SYNC_ERRNO, SYNC_US, WRITE_ERRNO, FaultyDisk
 from resp import encode
 
 FULL_DISK_BYTES = 1 << 20
-VALUE_BYTES = 700
-CLIENTS = 3
 SYNC_HANGS_US = 300_000
-CRASH_POINT_EXIT_CODE = 137
 KILLED_AT = ("resumption.after_increment", "rewrite.before_rename", "rewrite.after_rename", "rewrite.before_manifest",
              "resumption.after_manifest")
-
-
-def random_like(number):
-    """Nothing that could be compressed."""
-    return b"%d:" % number + bytes((number * 7919 + i * i * 31 + i) % 251 for i in range(VALUE_BYTES))
-
-
-class Counter(threading.Thread):
-    """INCR and SET in turn, whatever is answered: connects again, goes on after -MISCONF. Notes what was acknowledged."""
-
-    def __init__(self, server, number):
-        super().__init__(daemon=True)
-        self.server, self.name = server, f"counter:{number}"
-        self.stopping, self.acknowledged, self.refused, self.trouble = False, 0, 0, None
-
-    def run(self):
-        connection = None
-        while not self.stopping:
-            try:
-                connection = connection or self.server.connect()
-                reply = connection.command("INCR", self.name)
-                if reply.kind == ":":
-                    # Those that were in doubt count, too: the number may be higher than what was acknowledged.
-                    if int(reply.value) <= self.acknowledged:
-                        self.trouble = f"{self.name} is {reply.value} after {self.acknowledged}"
-                        return
-                    self.acknowledged = int(reply.value)
-                    reply = connection.command("SET", f"{self.name}:{self.acknowledged % 300}", random_like(self.acknowledged))
-                if reply.kind == "-":
-                    if not reply.value.startswith(b"MISCONF "):
-                        self.trouble = reply.value
-                        return
-                    self.refused += 1
-                    time.sleep(0.02)
-            except (ConnectionLost, OSError):
-                connection = None
-                time.sleep(0.02)
-
-
-def start_counters(server):
-    counters = [Counter(server, number) for number in range(CLIENTS)]
-    for counter in counters:
-        counter.start()
-    return counters
-
-
-def stop_counters(counters):
-    for counter in counters:
-        counter.stopping = True
-    for counter in counters:
-        counter.join()
-        assert counter.trouble is None, counter.trouble
 
 
 def is_writing(server, word):

@@ -9,11 +9,11 @@ import os
 import sys
 
 from cases import exit_code, info, run_cases, shut_down, wait_until
+from counters import CRASH_POINT_EXIT_CODE, start_counters, stop_counters
 from dataset import change, contents, fill, pipeline, require_same
 from disk import POLICIES
 from faulty_disk import WRITE_ERRNO, FaultyDisk
 from resp import ConnectionLost
-from resumption import CRASH_POINT_EXIT_CODE, start_counters, stop_counters
 
 OLD_KEYS = 200
 # The steps of a beginning, in their order; from the first of the second group on the new log counts.
