@@ -81,7 +81,7 @@ Status OpLog::resume(std::string_view temporary) { return impl_->resume(temporar
 Status OpLog::adopt_base(std::string_view temporary, uint64_t first_increment) {
   return impl_->adopt_base(temporary, first_increment);
 }
-void OpLog::step_history() { impl_->drop_history(); }
+void OpLog::step_history() { impl_->look_after_files(); }
 Status OpLog::step_sync() { return impl_->sync_once(); }
 Status OpLog::step_prefill() { return impl_->prefill_chunk(); }
 

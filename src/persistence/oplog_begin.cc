@@ -38,6 +38,7 @@ Status OpLog::Impl::create_first_increment() {
 void OpLog::Impl::finish_beginning() {
   STRATA_CRASH_POINT("beginning.after_manifest");
   static_cast<void>(fs_.remove(location_.beginning_path()));
+  is_doubt_owed_ = false;
   static_cast<void>(fs_.remove(location_.doubt_path()));
   static_cast<void>(fs_.sync_directory(location_.log_directory()));
   static_cast<void>(remove_orphans(fs_, location_, manifest_));

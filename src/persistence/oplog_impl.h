@@ -202,6 +202,7 @@ class OpLog::Impl {
 
   Status stop() {
     end_threads();
+    settle_doubt();
     if (std::exchange(stopped_, true)) return status();
     return end();
   }
@@ -222,6 +223,12 @@ class OpLog::Impl {
   }
 
   Status adopt_base(std::string_view temporary, uint64_t first_increment) {
+    TRY(adopt_base_only(temporary, first_increment));
+    remove_replaced();
+    return {};
+  }
+
+  Status adopt_base_only(std::string_view temporary, uint64_t first_increment) {
     std::scoped_lock one_at_a_time(sync_mutex_);
     const bool begins = standing() == Standing::kBeginning;
     if (begins && writer_.failed()) return status();
@@ -234,11 +241,38 @@ class OpLog::Impl {
   }
 
   Status resume(std::string_view temporary) {
-    std::scoped_lock one_at_a_time(sync_mutex_);
-    const Status resumed =
-        without_throwing("no memory to begin the log afresh", [&] { return resume_locked(temporary); });
-    forget_rotation();
+    Status resumed;
+    {
+      std::scoped_lock one_at_a_time(sync_mutex_);
+      resumed =
+          without_throwing("no memory to begin the log afresh", [&] { return resume_locked(temporary); });
+      forget_rotation();
+    }
+    if (resumed) remove_replaced();
     return resumed;
+  }
+
+  // Without the lock that syncs need: removing a large file may take long. Where the manifest cannot be
+  // written it names files that are gone, which harms nobody; drop_history() tries again.
+  void remove_replaced() {
+    (void)without_throwing("history", [this]() -> Status {
+      const LogRetention now = retention();
+      std::unique_lock one_at_a_time(sync_mutex_);
+      Manifest fresh = manifest_;
+      one_at_a_time.unlock();
+      const std::vector<ManifestFile> expired = take_expired_history(fresh, now);
+      if (expired.empty()) return {};
+      remove_files(fs_, location_, expired);
+      STRATA_CRASH_POINT("rewrite.after_removal");
+      one_at_a_time.lock();
+      fresh = manifest_;
+      (void)take_expired_history(fresh, now);
+      if (writer_.failed()) return {};
+      TRY(store_manifest(fs_, location_, fresh));
+      manifest_ = std::move(fresh);
+      note_history();
+      return {};
+    });
   }
 
   // Nobody knows which manifest is on disk, and which one this object remembers.
@@ -249,6 +283,11 @@ class OpLog::Impl {
     notify();
   }
 
+  // What the sync thread does now and then.
+  void look_after_files() {
+    settle_doubt();
+    drop_history();
+  }
   // Removes what log-retention keeps no longer.
   void drop_history() {
     // Without memory it is tried again.
@@ -462,8 +501,17 @@ class OpLog::Impl {
     return {};
   }
 
-  // If even this fails, the next process does not hear of it.
-  void leave_in_doubt() { (void)fs_.open(location_.doubt_path(), OpenMode::kCreate); }
+  // If even this fails it is tried again: unless it is there the next process does not hear of the doubt.
+  void leave_in_doubt() { is_doubt_owed_ = !fs_.open(location_.doubt_path(), OpenMode::kCreate); }
+  void settle_doubt() {
+    if (!is_doubt_owed_.load(std::memory_order_relaxed)) return;
+    std::scoped_lock one_at_a_time(sync_mutex_);  // against resume(), which ends the doubt
+    if (!is_doubt_owed_ || !writer_.failed()) return;
+    (void)without_throwing("no memory to note the doubt", [this]() -> Status {
+      leave_in_doubt();
+      return {};
+    });
+  }
 
   uint64_t next_increment_seq() {
     tried_seq_ = std::max(tried_seq_ + 1, manifest_.next_increment_seq());
@@ -504,6 +552,7 @@ class OpLog::Impl {
       return adopted;
     }
     // Both may fail: then another start begins afresh, and does no harm.
+    is_doubt_owed_ = false;
     if (fs_.remove(location_.doubt_path())) static_cast<void>(fs_.sync_directory(location_.log_directory()));
     static_cast<void>(
         remove_orphans(fs_, location_, manifest_));  // of attempts that failed; or the next start
@@ -570,6 +619,7 @@ class OpLog::Impl {
   std::atomic<uint64_t> resumption_count_{0};
   std::atomic<bool> sync_in_flight_{false};
   std::atomic<bool> filler_wanted_{false};
+  std::atomic<bool> is_doubt_owed_{false};  // the mark of it could not be made
   std::atomic<int64_t> last_sync_us_{0};
   std::atomic<uint32_t> quick_sync_count_{0};  // in a row, written with sync_mutex_
   std::function<void()> on_progress_;

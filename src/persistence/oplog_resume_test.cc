@@ -490,6 +490,35 @@ TEST(OpLogResume, AStartAfterAFailedSyncBeginsAfresh) {
   EXPECT_FALSE(run.log().failed());
 }
 
+// Where the mark cannot be made at once it is made as soon as that works, unless the doubt is over by then.
+TEST(OpLogResume, AMarkOfDoubtThatCouldNotBeMadeIsMadeLater) {
+  for (const bool is_killed : {true, false}) {
+    ResumeRun run(7, SyncPolicy::kAlways);
+    ASSERT_TRUE(run.start());
+    run.append_one();
+    run.fs().add_fault(
+        {.kind = SimOperation::kOpen, .error = Errc::kNoSpace, .count = 2, .path_part = "in-doubt"});
+    run.fail_operations(2, 1, Errc::kIo);
+    EXPECT_FALSE(run.log().step_sync());
+    const auto is_marked = [&] { return run.fs().info(kLocation.doubt_path()).has_value(); };
+    EXPECT_FALSE(is_marked());
+    run.log().step_history();
+    EXPECT_FALSE(is_marked());
+    if (!is_killed) {
+      ASSERT_TRUE(run.resume());
+      run.log().step_history();
+      EXPECT_FALSE(is_marked());
+      continue;
+    }
+    run.log().step_history();
+    EXPECT_TRUE(is_marked());
+    run.look();
+    run.crash(true);
+    ASSERT_TRUE(run.start()) << run.problem();
+    EXPECT_TRUE(run.log().failed());
+  }
+}
+
 TEST(OpLogResume, AChangeOfPolicyTakesEffectWithIt) {
   ResumeRun run(5, SyncPolicy::kAlways);
   ASSERT_TRUE(run.start());

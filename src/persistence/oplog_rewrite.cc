@@ -22,8 +22,12 @@ Status adopt_without_log(FileSystem& fs, const AofLocation& location, const std:
   } else if (old.error().code != Errc::kNotFound) {
     return std::unexpected(old.error());
   }
-  TRY(replace_base(fs, location, manifest, temporary, manifest.next_base_seq(), manifest.next_increment_seq(),
-                   retention));
+  TRY_ASSIGN(Manifest fresh, replace_base(fs, location, manifest, temporary, manifest.next_base_seq(),
+                                          manifest.next_increment_seq(), retention));
+  const std::vector<ManifestFile> expired = take_expired_history(fresh, retention);
+  if (expired.empty()) return {};
+  remove_files(fs, location, expired);
+  static_cast<void>(store_manifest(fs, location, fresh));  // both are true
   return {};
 }
 
@@ -140,11 +144,6 @@ Result<Manifest> replace_base(FileSystem& fs, const AofLocation& location, const
     if (found && found->base != fresh.base) static_cast<void>(fs.remove(path));
     return std::unexpected(stored.error());
   }
-  const std::vector<ManifestFile> expired = take_expired_history(fresh, retention);
-  if (expired.empty()) return fresh;
-  remove_files(fs, location, expired);
-  STRATA_CRASH_POINT("rewrite.after_removal");
-  static_cast<void>(store_manifest(fs, location, fresh));  // both are true
   return fresh;
 }
 

@@ -58,7 +58,8 @@ Result<RdbSaveReport> rewrite_log(FileSystem& fs, const AofLocation& location, O
                                   RdbSnapshot& snapshot, const LogRetention& without_log);
 
 // Renames `temporary` (complete and synced, in the log's directory) to base `seq`, stores a manifest of it
-// and the increments from `first_increment` on; the rest becomes history or is removed. Returns that
+// and the increments from `first_increment` on; the rest becomes history, and who has called rids it of
+// what is not kept. Returns that
 // manifest. After a failure the files of either manifest are there.
 Result<Manifest> replace_base(FileSystem& fs, const AofLocation& location, const Manifest& old,
                               std::string_view temporary, uint64_t seq, uint64_t first_increment,

@@ -4,8 +4,11 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
+#include <future>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "base/random.h"
@@ -232,6 +235,36 @@ TEST_F(OpLogTest, AdoptsADumpAsBase) {
   EXPECT_EQ(recovered.report.manifest.base.name, "appendonly.aof.1.base.rdb");
   EXPECT_EQ(recovered.lines, std::vector<std::string>{"0: SET a 1"});
   EXPECT_FALSE(adopt_rdb_base(fs_, kLocation, "/data/dump.rdb"));
+}
+
+// Removing a large file takes long on some disks.
+TEST_F(OpLogTest, SyncsGoOnWhileARewriteRemovesOldFiles) {
+  auto log = open_log(fs_, kLocation, test_options(SyncPolicy::kAlways));
+  append(*log, 0, {"SET", "a", "1"});
+  ASSERT_TRUE(log->rotate());
+  const std::string temporary = kLocation.path_of("temporary");
+  write_file(fs_, temporary, "REDIS0010 made up \xff");
+  std::atomic<bool> was_removing{false};
+  std::future<uint64_t> synced;  // outlives the removal
+  fs_.set_hook([&](const SimEvent& event) -> std::optional<Errc> {
+    if (event.kind != SimOperation::kRemove || !event.path.ends_with(".1.incr.aof")) return {};
+    if (was_removing.exchange(true)) return {};
+    const uint64_t sequence = append(*log, 0, {"SET", "a", "2"});
+    synced = std::async(std::launch::async, [&log] {
+      EXPECT_TRUE(log->step_sync());
+      return log->durable_sequence();
+    });
+    const bool has_synced = synced.wait_for(std::chrono::seconds(20)) == std::future_status::ready;
+    EXPECT_TRUE(has_synced) << "a sync waits for the removal";
+    EXPECT_GE(has_synced ? synced.get() : 0, sequence);
+    return {};
+  });
+  ASSERT_TRUE(log->adopt_base(temporary, log->stats().increment_seq));
+  fs_.set_hook({});
+  EXPECT_TRUE(was_removing);
+  EXPECT_TRUE(load_manifest(fs_, kLocation)->history.empty());
+  ASSERT_TRUE(log->stop());
+  EXPECT_EQ(recover(fs_, kLocation).lines, std::vector<std::string>{"0: SET a 2"});
 }
 
 // Fails the k-th write or sync of the log's files for every k: nothing later is acknowledged, nothing

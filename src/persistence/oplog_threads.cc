@@ -58,7 +58,7 @@ void OpLog::Impl::sync_thread_main() {
   std::unique_lock guard(timer_mutex_);
   while (!stopping_.load(std::memory_order_acquire)) {
     guard.unlock();
-    drop_history();
+    look_after_files();
     guard.lock();
     timer_.wait_until(guard, due, [this] {
       return stopping_.load(std::memory_order_acquire) || is_write_wanted_ || wants_sync() ||
