@@ -116,8 +116,7 @@ bool Dispatcher::admit(Connection& connection, const ParsedCommand& parsed,
   }
   if ((alerts & kAlertLogOff) && session.durability_now == Durability::kDisk &&
       ((command.flags & kWrite) || transaction_writes)) {
-    reject(session, reply, &command,
-           "MISCONF The append only file was turned off: CLIENT DURABILITY DISK cannot be kept");
+    reject(session, reply, &command, kNoLogForDurability);
     return false;
   }
   if ((alerts & kAlertSaveFailed) && ((command.flags & kWrite) || transaction_writes)) {

@@ -158,7 +158,7 @@ bool BackgroundSave::begin(Kind kind) {
   auto prepared = without_throwing("no memory to save", [&]() -> Result<std::unique_ptr<Run>> {
     auto run = std::make_unique<Run>(*this, kind, options);
     run->target = dump_path(o);
-    run->location = {AofLocation().directory, o.append_directory, o.append_file};
+    run->location = {parent_directory(run->target), o.append_directory, o.append_file};
     thread_ = std::thread([this, made = run.get()] {
       made->gate.wait(Run::kClosed, std::memory_order_acquire);
       if (made->gate.load(std::memory_order_acquire) == Run::kOpen) run_thread(*made);

@@ -48,9 +48,17 @@ std::string apply_password(Server& server) {
   return {};
 }
 
+// The log stays where its manifest is. (redis-server goes on in the old directory until its next rewrite, and
+// a start in the new one does not find what was written until then.)
 std::string apply_directory(Server& server) {
+  const Result<std::string> before = current_directory();
   if (!change_directory(server.options().directory)) return "Can't chdir to the directory";
-  return {};
+  const Result<std::string> now = current_directory();
+  const bool has_moved = !before || !now || *before != *now;
+  const bool has_log = server.log() || server.log_switch().is_wanted();
+  if (!has_moved || !has_log) return {};
+  if (before) static_cast<void>(change_directory(*before));
+  return "the append only file is on: turn it off, change dir, and turn it on again";
 }
 
 std::string apply_append_only(Server& server) {

@@ -412,10 +412,19 @@ uint64_t Dispatcher::run_entered(const RegisteredCommand& command, std::span<con
                                  Bytes canonical_raw, const Key& key, uint16_t db, int64_t now_ms,
                                  Reply& reply, Session* session) {
   uint64_t errors_before = reply.error_count();
+  if (session->durability_now == Durability::kDisk && lacks_log(command)) [[unlikely]] {
+    reject(*session, reply, &command, kNoLogForDurability);
+    return 0;
+  }
   context_.set_client(reply, session);
   context_.begin(*command.command, args, db, now_ms, key);
   command.command->run(context_);
   return finish_command(command, canonical_raw, reply, errors_before);
+}
+
+// Inside the shards: the log was turned off after the command had been admitted.
+bool Dispatcher::lacks_log(const RegisteredCommand& command) const {
+  return (command.flags & kWrite) && !context_.environment().sink;
 }
 
 uint64_t Dispatcher::finish_command(const RegisteredCommand& command, Bytes canonical_raw, Reply& reply,

@@ -176,6 +176,7 @@ class Dispatcher final : private FlushListener {
   uint64_t settle_sequence(const ShardSet& held, uint64_t sequence, Session& session);
   uint64_t awaited_sequence(const Session& session, uint64_t own, uint64_t seen) const;
   void choose_durability(Session& session);
+  bool lacks_log(const RegisteredCommand& command) const;
   uint64_t finish_command(const RegisteredCommand& command, Bytes canonical_raw, Reply& reply,
                           uint64_t errors_before);
   struct Serving;
@@ -187,6 +188,9 @@ class Dispatcher final : private FlushListener {
   uint32_t enter_all(const ShardSet& shards);
   void leave_all(const ShardSet& shards);
   int64_t now_ms() const;
+
+  static constexpr Bytes kNoLogForDurability =
+      "MISCONF The append only file was turned off: CLIENT DURABILITY DISK cannot be kept";
 
   // admission.cc
   bool admit(Connection& connection, const ParsedCommand& parsed, const RegisteredCommand& command);

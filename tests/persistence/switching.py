@@ -12,8 +12,8 @@ from cases import exit_code, info, run_cases, shut_down, wait_until
 from counters import CRASH_POINT_EXIT_CODE, start_counters, stop_counters
 from dataset import change, contents, fill, pipeline, require_same
 from disk import POLICIES
-from faulty_disk import WRITE_ERRNO, FaultyDisk
-from resp import ConnectionLost
+from faulty_disk import HANGS, SYNC_US, WRITE_ERRNO, WRITE_US, FaultyDisk
+from resp import ConnectionLost, encode
 
 OLD_KEYS = 200
 # The steps of a beginning, in their order; from the first of the second group on the new log counts.
@@ -32,6 +32,11 @@ def wait_until_in_force(connection):
     """What was written before is in the log, and the log counts."""
     reply = connection.command("WAITAOF", 1, 0, 0)
     assert reply.kind == "*" and int(reply.value[0].value) == 1, reply
+
+
+def wait_until_idle(connection):
+    wait_until(lambda: all(info(connection)[name] == "0" for name in ("aof_rewrite_in_progress", "rdb_bgsave_in_progress")),
+               "the end of what runs in the background")
 
 
 def log_folder(server):
@@ -241,7 +246,70 @@ def promises_across(case):
             require_same(contents(other.connect()), expected, "both transactions")
 
 
-CASES = (begun_under_load, killed_right_after, killed_between_steps, failing_disk, promises_across)
+def promise_of_a_command_that_waits(case):
+    """Disk is promised, the command waits for a value that is being saved, and the log goes meanwhile."""
+    disk = FaultyDisk(case, files="temp-strata-dump.rdb")
+    with disk.server(case, "waiting", "--appendonly", "yes", "--rdbcompression", "no") as server:
+        control, strict = server.connect(timeout=60), server.connect(timeout=60)
+        for _ in range(20):
+            pipeline(control, [("RPUSH", "big", *(["v" * 100] * 10_000))])
+        pipeline(strict, [("CLIENT", "DURABILITY", "disk")])
+        for commands in ((("RPUSH", "big", "late"),), (("MULTI",), ("LLEN", "big"), ("RPUSH", "big", "late"), ("EXEC",))):
+            disk.set(WRITE_US, HANGS)
+            hits = disk.hits()
+            pipeline(control, [("BGSAVE",)])
+            wait_until(lambda: disk.hits() > hits, "a save that hangs")
+            # In one piece: when the first is answered the last waits.
+            sent = (("SET", "other", 1), *commands)
+            strict.send(b"".join(encode(tuple(word.encode() if isinstance(word, str) else b"%d" % word for word in command)) for command in sent))
+            assert strict.read().value == b"OK"
+            turn(control, "no")
+            for _ in commands[:-1]:
+                assert strict.read().kind == "+"
+            disk.set(WRITE_US, 0)
+            reply = strict.read()
+            if len(commands) > 1:
+                assert reply.kind == "*" and reply.value[0].kind == ":", reply
+                reply = reply.value[1]
+            assert reply.kind == "-" and b"was turned off" in reply.value, reply
+            assert int(control.command("LLEN", "big").value) == 200_000
+            wait_until_idle(control)
+            turn(control, "yes")
+            wait_until_in_force(control)
+            wait_until_idle(control)
+
+
+def directory_changes(case):
+    """Not while there is a log; a dump that is being written goes where it was begun."""
+    disk = FaultyDisk(case, files="temp-strata-dump.rdb")
+    elsewhere = case.path("elsewhere")
+    with disk.server(case, "moving", "--enable-protected-configs", "yes") as server:
+        control = server.connect()
+        pipeline(control, [("SET", "key", 1)])
+        reply = control.command("CONFIG", "SET", "dir", elsewhere)
+        assert reply.kind == "-" and b"append only file is on" in reply.value, reply
+        assert control.command("CONFIG", "GET", "dir").value[1].value.decode() == str(server.folder)
+        pipeline(control, [("CONFIG", "SET", "dir", server.folder), ("BGREWRITEAOF",)])
+        wait_until_idle(control)
+        turn(control, "no")
+        disk.set(SYNC_US, HANGS)
+        pipeline(control, [("BGSAVE",)])
+        wait_until(lambda: disk.hits() > 0, "the save")
+        pipeline(control, [("CONFIG", "SET", "dir", elsewhere)])
+        disk.set(SYNC_US, 0)
+        wait_until_idle(control)
+        assert info(control)["rdb_last_bgsave_status"] == "ok" and (server.folder / "dump.rdb").exists()
+        turn(control, "yes")
+        wait_until_in_force(control)
+        assert (elsewhere / "appendonlydir").exists()
+        pipeline(control, [("SET", "key", 2)])
+        server.kill()
+    with case.ours(elsewhere, "--appendonly", "yes", "--save", "") as server:
+        assert server.connect().command("GET", "key").value == b"2"
+
+
+CASES = (begun_under_load, killed_right_after, killed_between_steps, failing_disk, promises_across,
+         promise_of_a_command_that_waits, directory_changes)
 
 if __name__ == "__main__":
     sys.exit(run_cases(CASES, __doc__))
