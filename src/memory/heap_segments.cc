@@ -61,7 +61,11 @@ Heap::~Heap() {
 Segment* Heap::fresh_segment(BlockKind kind) {
   bool huge = kind == kScatteredBlocks && resident_.load(std::memory_order_relaxed) >= kHugePagesFromBytes;
   if (huge && stock_ != nullptr) {
-    if (void* memory = stock_->take()) return make_segment(memory, this, kSegmentBytes, HugePages::kPrefer);
+    auto [memory, is_coming] = stock_->take();
+    if (memory != nullptr) return make_segment(memory, this, kSegmentBytes, HugePages::kPrefer);
+    // Faster than the system can find huge pages: to touch one here would be the wait that the stock avoids.
+    // XREADGROUP of a million entries is that fast.
+    huge = !is_coming;
   }
   return map_segment(this, kSegmentBytes, huge ? HugePages::kPrefer : HugePages::kAvoid);
 }

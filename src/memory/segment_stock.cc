@@ -41,31 +41,40 @@ SegmentStock::~SegmentStock() {
   while (count_ > 0) release_memory(segments_[--count_], kSegmentBytes);
 }
 
-// With the mutex held.
-void SegmentStock::wish() {
-  ++wishes_;
+void SegmentStock::prepare() {
+  std::lock_guard lock(mutex_);
+  if (count_ + wanted_ == kSegmentsMax) return;
+  ++wanted_;
   if (thread_.joinable()) return wished_.notify_one();
   try {
     thread_ = std::thread([this] { work(); });
   } catch (const std::system_error&) {
-    // Without a thread heaps map their segments themselves.
+    wanted_ = 0;  // without a thread heaps map their segments themselves
   }
 }
 
-void SegmentStock::prepare() {
+SegmentStock::Taken SegmentStock::take() {
   std::lock_guard lock(mutex_);
-  wish();
-}
-
-void* SegmentStock::take() {
-  std::lock_guard lock(mutex_);
-  wish();
-  return count_ > 0 ? segments_[--count_] : nullptr;
+  return {count_ > 0 ? segments_[--count_] : nullptr, wanted_ > 0};
 }
 
 size_t SegmentStock::count() const {
   std::lock_guard lock(mutex_);
   return count_;
+}
+
+void SegmentStock::fill(std::unique_lock<std::mutex>& lock) {
+  while (wanted_ > 0 && !ends_) {
+    lock.unlock();
+    void* segment = prepared_segment();
+    lock.lock();
+    if (segment == nullptr) {
+      wanted_ = 0;
+      return;
+    }
+    segments_[count_++] = segment;
+    --wanted_;
+  }
 }
 
 void SegmentStock::give_back(std::unique_lock<std::mutex>& lock) {
@@ -80,20 +89,12 @@ void SegmentStock::give_back(std::unique_lock<std::mutex>& lock) {
 void SegmentStock::work() {
   name_this_thread("segment-stock");
   std::unique_lock lock(mutex_);
+  auto has_news = [this] { return ends_ || wanted_ > 0; };
   while (!ends_) {
-    const uint64_t seen = wishes_;
-    bool can = true;
-    while (can && count_ < kSegmentsMax && !ends_) {
-      lock.unlock();
-      void* segment = prepared_segment();
-      lock.lock();
-      can = segment != nullptr;
-      if (can) segments_[count_++] = segment;
-    }
-    auto news = [&] { return ends_ || wishes_ != seen; };
-    if (wished_.wait_for(lock, std::chrono::milliseconds(idle_ms_), news)) continue;
+    fill(lock);
+    if (wished_.wait_for(lock, std::chrono::milliseconds(idle_ms_), has_news)) continue;
     give_back(lock);
-    wished_.wait(lock, news);
+    wished_.wait(lock, has_news);
   }
 }
 

@@ -4,8 +4,11 @@
 // is at hand, 2.6 to 8 ms on a virtual machine whose host has taken it back. That is too long for a thread
 // that is inside a shard. So the heaps of a keyspace share a stock, which a thread of its own fills.
 //
-//   prepare()  a heap will want a segment soon: fills the stock, and starts the thread on the first call
-//   take()     a segment, or null when there is none; then the heap maps one itself
+//   prepare()  a heap will want a segment soon: one is made for it, by a thread that the first call starts
+//   take()     a segment; where there is none, whether one is coming
+//
+// A heap that is faster than the stock takes 4 KiB pages for a segment; if none is coming it maps one of huge
+// pages itself.
 //
 // Both may be called by any thread, never wait for memory, and hold the mutex for a few instructions; a
 // thread that touches memory does not hold it. Memory in stock belongs to no heap: it is in nobody's
@@ -28,11 +31,9 @@ namespace strata {
 
 class SegmentStock {
  public:
-  // A segment lasts 10 ms at the rate at which one thread fills small blocks, and takes as long to prepare
-  // where memory is slowest, so one more is enough. More would be noticed: 8 MiB are 8 bytes for each of a
-  // million keys.
-  static constexpr size_t kSegmentsMax = 2;
-  static constexpr int64_t kIdleMs = 2000;
+  static constexpr size_t kSegmentsMax = 4;
+  // A heap that grows more slowly than by half a segment in this time finds the stock empty.
+  static constexpr int64_t kIdleMs = 10'000;
 
   explicit SegmentStock(int64_t idle_ms = kIdleMs) : idle_ms_(idle_ms) {}
   ~SegmentStock();
@@ -40,13 +41,16 @@ class SegmentStock {
   SegmentStock& operator=(const SegmentStock&) = delete;
 
   void prepare();
-  // kSegmentBytes at a multiple of kSegmentBytes, all zero, with huge pages asked for. The caller's now.
-  [[nodiscard]] void* take();
+  struct Taken {
+    void* segment;   // kSegmentBytes at a multiple of that, all zero, huge pages: the caller's now. Or null.
+    bool is_coming;  // another one, announced by prepare()
+  };
+  [[nodiscard]] Taken take();
   size_t count() const;
 
  private:
-  void wish();
   void work();
+  void fill(std::unique_lock<std::mutex>& lock);
   void give_back(std::unique_lock<std::mutex>& lock);
 
   const int64_t idle_ms_;
@@ -54,7 +58,7 @@ class SegmentStock {
   std::condition_variable wished_;
   void* segments_[kSegmentsMax] = {};
   size_t count_ = 0;
-  uint64_t wishes_ = 0;  // so far
+  size_t wanted_ = 0;  // not yet made; count_ + wanted_ <= kSegmentsMax
   bool ends_ = false;
   std::thread thread_;
 };

@@ -26,14 +26,15 @@ bool comes_to(const SegmentStock& stock, size_t count) {
   return true;
 }
 
-TEST(SegmentStock, HandsOutZeroedSegmentsAndRefills) {
+TEST(SegmentStock, HandsOutZeroedSegments) {
   SegmentStock stock(kNeverMs);
-  EXPECT_EQ(stock.count(), 0u);
-  stock.prepare();
+  EXPECT_EQ(stock.take().segment, nullptr);
+  EXPECT_FALSE(stock.take().is_coming);
   std::vector<char*> taken;
   for (int round = 0; round < 3; ++round) {
-    ASSERT_TRUE(comes_to(stock, SegmentStock::kSegmentsMax));
-    auto* segment = static_cast<char*>(stock.take());
+    stock.prepare();
+    ASSERT_TRUE(comes_to(stock, 1));
+    auto* segment = static_cast<char*>(stock.take().segment);
     ASSERT_NE(segment, nullptr);
     EXPECT_EQ(reinterpret_cast<uintptr_t>(segment) % kSegmentBytes, 0u);
     EXPECT_TRUE(std::all_of(segment, segment + kSegmentBytes, [](char c) { return c == 0; }));
@@ -46,10 +47,13 @@ TEST(SegmentStock, HandsOutZeroedSegmentsAndRefills) {
   }
 }
 
-TEST(SegmentStock, IsEmptyUntilTheFirstWish) {
+TEST(SegmentStock, IsBounded) {
   SegmentStock stock(kNeverMs);
-  EXPECT_EQ(stock.take(), nullptr);  // which is a wish
-  EXPECT_TRUE(comes_to(stock, SegmentStock::kSegmentsMax));
+  for (size_t i = 0; i < 3 * SegmentStock::kSegmentsMax; ++i) stock.prepare();
+  ASSERT_TRUE(comes_to(stock, SegmentStock::kSegmentsMax));
+  auto [segment, is_coming] = stock.take();
+  EXPECT_FALSE(is_coming);
+  release_memory(segment, kSegmentBytes);
 }
 
 TEST(SegmentStock, GoesBackWhenUnusedAndFillsAgain) {
@@ -60,12 +64,24 @@ TEST(SegmentStock, GoesBackWhenUnusedAndFillsAgain) {
     ASSERT_TRUE(comes_to(stock, 0));
   }
   void* segment = nullptr;
-  for (int64_t began = monotonic_ns() / 1000000;
-       segment == nullptr && monotonic_ns() / 1000000 - began < kPatienceMs;) {
-    segment = stock.take();
+  for (int64_t began = monotonic_ns();
+       segment == nullptr && monotonic_ns() - began < kPatienceMs * 1'000'000;) {
+    stock.prepare();
+    segment = stock.take().segment;
   }
   ASSERT_NE(segment, nullptr);
   release_memory(segment, kSegmentBytes);
+}
+
+TEST(SegmentStock, SaysThatOneIsComing) {
+  SegmentStock stock(kNeverMs);
+  stock.prepare();
+  for (bool is_there = false; !is_there;) {
+    auto [segment, is_coming] = stock.take();
+    is_there = segment != nullptr;
+    EXPECT_NE(is_there, is_coming);
+    if (is_there) release_memory(segment, kSegmentBytes);
+  }
 }
 
 TEST(SegmentStock, EndsWhateverItDoes) {
@@ -88,7 +104,6 @@ TEST(SegmentStock, SuppliesLargeHeaps) {
       block = static_cast<unsigned char*>(heap.allocate(kBytes));
       std::fill(block, block + kBytes, pattern);
     }
-    EXPECT_TRUE(segment_of(blocks.back())->huge_pages);
     EXPECT_EQ(heap.used(), kBlocks * kBytes);
     EXPECT_LT(heap.stats().resident, kBlocks * kBytes * 102 / 100);
     bool good = true;
@@ -104,7 +119,6 @@ TEST(SegmentStock, SuppliesLargeHeaps) {
   std::vector<std::thread> threads;
   for (size_t i = 0; i < kThreads; ++i) threads.emplace_back(grow, static_cast<unsigned char>(i + 1));
   for (std::thread& thread : threads) thread.join();
-  EXPECT_TRUE(comes_to(stock, SegmentStock::kSegmentsMax));
 }
 
 // A heap that has half of a segment left says so; the next one is there when it is wanted.
@@ -115,7 +129,10 @@ TEST(SegmentStock, IsFilledAheadOfTheHeap) {
   while (heap.stats().resident < (size_t{40} << 20)) ASSERT_NE(heap.allocate(96), nullptr);
   EXPECT_EQ(stock.count(), 0u);
   while (heap.stats().resident < (size_t{64} << 20)) ASSERT_NE(heap.allocate(96), nullptr);
-  ASSERT_TRUE(comes_to(stock, SegmentStock::kSegmentsMax));
+  ASSERT_TRUE(comes_to(stock, 1));
+  void* block = nullptr;
+  while (heap.stats().resident < (size_t{68} << 20)) ASSERT_NE(block = heap.allocate(96), nullptr);
+  EXPECT_TRUE(segment_of(block)->huge_pages);
 }
 
 }  // namespace
