@@ -110,6 +110,7 @@ class Context {
     now_ms_ = now_ms;
     first_key_ = first_key;
     changes_ = 0;
+    uncounted_changes_ = 0;
     effects_count_ = 0;
     effects_.clear();
     touches_access_ = true;
@@ -159,8 +160,11 @@ class Context {
   void changed_in(const Key& key, uint16_t db, uint64_t count = 1);
   // Deletes a key whose collection has become empty, or that a command removes. Counts as changed.
   void erase(const Key& key);
-  // Counts a change that has no key (FLUSHALL, SWAPDB).
-  void changed_everything(uint64_t count) { changes_ += count; }
+  // Counts changes that have no key of their own (FLUSHALL, SWAPDB). Logged even if there were none.
+  void changed_everything(uint64_t count) {
+    changes_ += count + 1;
+    ++uncounted_changes_;
+  }
   // After FLUSHALL has done that.
   void flushed_everything() {
     if (environment_.flush_listener) environment_.flush_listener->flushed_everything(*this);
@@ -241,6 +245,8 @@ class Context {
   std::unique_ptr<SlicedWork> take_sliced() { return std::move(sliced_); }
   std::span<const LatchWish> latch_wishes() const { return latch_wishes_; }
   uint64_t changes() const { return changes_; }
+  // As INFO's rdb_changes_since_last_save has them.
+  uint64_t counted_changes() const { return changes_ - uncounted_changes_; }
   // Appends what is to be logged; the sequence is 0 when there is nothing.
   uint64_t propagate(EffectSink& sink, Bytes canonical_raw);
   const Environment& environment() const { return environment_; }
@@ -260,6 +266,7 @@ class Context {
   int64_t now_ms_ = 0;
   Key first_key_;
   uint64_t changes_ = 0;
+  uint64_t uncounted_changes_ = 0;
   uint32_t effects_count_ = 0;
   bool touches_access_ = true;
   bool logs_slice_ = false;

@@ -86,7 +86,7 @@ void flushdb(Context& context) {
   bool synchronously;
   if (!parse_flush(context, synchronously)) return;
   uint64_t count = flush(context, context.db(), synchronously);
-  context.changed_everything(count + 1);  // logged even if there was nothing
+  context.changed_everything(count);
   reply_flushed(context, synchronously);
 }
 
@@ -96,7 +96,7 @@ void flushall(Context& context) {
   uint64_t count = 0;
   for (uint16_t db = 0; db < context.keyspace().database_count(); ++db)
     count += flush(context, db, synchronously);
-  context.changed_everything(count + 1);
+  context.changed_everything(count);
   context.flushed_everything();
   reply_flushed(context, synchronously);
 }

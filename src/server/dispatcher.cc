@@ -433,7 +433,7 @@ uint64_t Dispatcher::finish_command(const RegisteredCommand& command, Bytes cano
   // A handler about the connection may have run others in this context (EXEC): it is no longer about this
   // command.
   if (context_.changes() > 0 && !(command.flags & kConnection)) {
-    worker_.keyspace_counters().add_changes(context_.changes());
+    worker_.keyspace_counters().add_changes(context_.counted_changes());
     if (EffectSink* sink = context_.environment().sink) sequence = context_.propagate(*sink, canonical_raw);
   }
   if (reply.error_count() != errors_before) [[unlikely]]
@@ -446,7 +446,7 @@ uint64_t Dispatcher::finish_command(const RegisteredCommand& command, Bytes cano
 void Dispatcher::flushed_everything(Context& context) {
   const uint64_t cancelled = server_.background_save().cancel_save_soon();
   if (server_.options().save_points.empty()) return;
-  const uint64_t changes = server_.total_changes() + context.changes();
+  const uint64_t changes = server_.total_changes() + context.counted_changes();
   const uint64_t dump = server_.empty_dump().write_soon(changes, cancelled);
   if (context.session()->durability_now != Durability::kNone) awaited_dump_ = dump;
 }
