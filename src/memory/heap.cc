@@ -73,17 +73,24 @@ Page* Heap::open_page(size_t size_class) {
     pages.push_front(best);
     return best;
   }
-  page = pages.head != nullptr ? pages.head : new_page(size_class);
-  if (page == nullptr) return nullptr;
-  if (carve(page)) return page;
+  const BlockKind kind = kind_of(size_class_bytes(size_class));
+  if (Page* carved = carved_or_retired(pages.head != nullptr ? pages.head : new_page(size_class, kind)))
+    return carved;
+  // There is no more to be had: what lies free among blocks of the other kind serves as well.
+  return carved_or_retired(new_page(size_class, kind == kPackedBlocks ? kScatteredBlocks : kPackedBlocks));
+}
+
+// The page with a free block; null when there is no memory for one.
+Page* Heap::carved_or_retired(Page* page) {
+  if (page == nullptr || carve(page)) return page;
   if (page->used == 0) retire(page);
   return nullptr;
 }
 
-Page* Heap::new_page(size_t size_class) {
+Page* Heap::new_page(size_t size_class, BlockKind kind) {
   size_t block_bytes = size_class_bytes(size_class);
   size_t slices = slices_for(block_bytes);
-  Segment* segment = segment_with_run(kind_of(block_bytes), slices);
+  Segment* segment = segment_with_run(kind, slices, kind == kind_of(block_bytes));
   if (segment == nullptr) return nullptr;
   // Slices that still have memory first: they cost no page fault and are counted already.
   size_t first = find_run(segment->free_slices & segment->dirty_slices, slices);

@@ -95,7 +95,8 @@ class Heap {
   bool take_in_remote(size_t blocks_max);
 
   Page* open_page(size_t size_class);
-  Page* new_page(size_t size_class);
+  Page* new_page(size_t size_class, BlockKind kind);
+  Page* carved_or_retired(Page* page);
   bool carve(Page* page);
   bool commit(Page* page, size_t bytes);
   void retire(Page* page);
@@ -104,7 +105,7 @@ class Heap {
 
   Segment* fresh_segment(BlockKind kind);
   void announce_next_segment(const Segment* segment);
-  Segment* segment_with_run(BlockKind kind, size_t slices);
+  Segment* segment_with_run(BlockKind kind, size_t slices, bool may_grow);
   LinkedList<Segment>& available_like(const Segment* segment) { return available_[segment->kind]; }
   void segment_emptied(Segment* segment);
   void release_segment(Segment* segment);

@@ -70,11 +70,12 @@ Segment* Heap::fresh_segment(BlockKind kind) {
   return map_segment(this, kSegmentBytes, huge ? HugePages::kPrefer : HugePages::kAvoid);
 }
 
-Segment* Heap::segment_with_run(BlockKind kind, size_t slices) {
+Segment* Heap::segment_with_run(BlockKind kind, size_t slices, bool may_grow) {
   Segment* segment = available_[kind].head;
   for (size_t i = 0; i < kSegmentsSearched && segment != nullptr; ++i, segment = segment->next) {
     if (find_run(segment->free_slices, slices) != kSlices) return segment;
   }
+  if (!may_grow) return nullptr;
   if (spare_ != nullptr) {
     segment = std::exchange(spare_, nullptr);
   } else {

@@ -56,8 +56,9 @@ struct alignas(64) Page {
 };
 static_assert(sizeof(Page) == 64);
 
-// A segment has blocks of one kind only. Scattered ones are found at random, one by one: entries, parts of
-// tables. Packed ones, the nodes of lists and streams, are read front to back.
+// A segment has blocks of one kind, unless memory is short: then each kind takes what lies free among the
+// other. Scattered ones are found at random, one by one: entries, parts of tables. Packed ones, the nodes of
+// lists and streams, are read front to back.
 enum BlockKind : uint8_t { kScatteredBlocks, kPackedBlocks, kBlockKinds };
 
 struct alignas(64) Segment {
