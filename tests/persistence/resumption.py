@@ -101,6 +101,11 @@ def syncs_and_writes_fail(case):
             require_restart(server, counters)
 
 
+def kinds_of_files(server):
+    names = sorted(path.name for path in (server.folder / "appendonlydir").iterdir())
+    return [name.removeprefix("appendonly.aof.").lstrip("0123456789.") for name in names]
+
+
 def by_hand(case):
     """BGREWRITEAOF does it at once, and says so when it cannot; a change of appendfsync meanwhile takes effect with it."""
     disk = FaultyDisk(case)
@@ -122,8 +127,8 @@ def by_hand(case):
         fields = info(control)
         assert fields["aof_position"] == fields["aof_durable_position"]
         pipeline(control, [("INCR", "a"), ("RPUSH", "list", 1, 2, 3)])
-        names = sorted(path.name for path in (server.folder / "appendonlydir").iterdir())
-        assert [name.removeprefix("appendonly.aof.").lstrip("0123456789.") for name in names] == ["base.rdb", "incr.aof", "manifest"], names
+        # What is replaced goes when the log is in order again already.
+        wait_until(lambda: kinds_of_files(server) == ["base.rdb", "incr.aof", "manifest"], "one generation of files")
         require_restart(server, [])
 
 
@@ -152,9 +157,8 @@ def killed_while_resuming(case):
             assert connection.command("GET", f"key:{number}").value == b"%d" % number, f"{point}: key:{number} is lost"
         wait_until(lambda: is_writing(server, "ok"), f"{point}: the log's resumption")
         pipeline(connection, [("SET", "later", 1)])
-        names = [path.name for path in (server.folder / "appendonlydir").iterdir()]
-        assert not [name for name in names if name.startswith("temp-")], names
-        assert len([name for name in names if name.endswith("base.rdb")]) <= 1, names
+        assert not [kind for kind in kinds_of_files(server) if kind.startswith("temp-")], kinds_of_files(server)
+        wait_until(lambda: kinds_of_files(server).count("base.rdb") <= 1, f"{point}: the end of the old base")
         require_restart(server, [])
         server.stop()
 
